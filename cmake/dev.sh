@@ -1,0 +1,141 @@
+#!/bin/sh
+# Everything that is done with this repository, from a bare Debian 12 on:
+#
+#   sh cmake/dev.sh demo [file or directory...]   build and run the main example, on the repository's own files by default
+#   sh cmake/dev.sh test [ctest argument...]      build and run all tests
+#   sh cmake/dev.sh bench [filter]                build and run the benchmarks whose name matches the filter
+#   sh cmake/dev.sh sanitize address|thread [ctest argument...]
+#                                                 the tests under ASan and UBSan (g++), or under TSan (clang)
+#   sh cmake/dev.sh format [--check]              format the sources, or say which are not formatted
+#
+# Missing Debian packages are installed, as root or by sudo. JOBS=n sets how many things are done at once.
+set -eu
+
+caller_dir=$(pwd)
+cd "$(dirname "$0")/.."
+jobs=${JOBS:-$(nproc)}
+
+say() { printf -- '-- %s\n' "$*"; }
+fail() {
+  printf 'dev.sh: %s\n' "$*" >&2
+  exit 1
+}
+usage() {
+  sed -n '3,10s/^# \{0,1\}//p' cmake/dev.sh >&2
+  fail "$1"
+}
+
+# need PACKAGE...: installs those that are missing.
+need() {
+  if ! command -v dpkg-query > /dev/null; then
+    say "not a Debian system: the equivalents of these packages must be there: $*"
+    return
+  fi
+  missing=
+  for package in "$@"; do
+    case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || :) in
+      installed) ;;
+      *) missing="$missing $package" ;;
+    esac
+  done
+  [ -n "$missing" ] || return 0
+  say "installing$missing"
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo > /dev/null || fail "missing packages:$missing; install them as root, or install sudo"
+    as_root=sudo
+  fi
+  $as_root apt-get update -qq || fail "apt-get update failed; it is needed to install:$missing"
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $missing \
+    || fail "apt-get could not install:$missing"
+}
+need_build_tools() {
+  need g++ cmake ninja-build ccache libboost1.81-dev libfmt-dev libssl-dev catch2
+}
+
+# build PRESET [TARGET...]: configures when that is due, and builds what changed, in build/PRESET.
+build() {
+  preset=$1
+  shift
+  if [ ! -f "build/$preset/build.ninja" ] || [ -n "$(find CMakePresets.json -newer "build/$preset/build.ninja")" ]; then
+    say "configuring build/$preset"
+    cmake --preset "$preset" || fail "configuring build/$preset failed"
+  fi
+  say "building build/$preset"
+  cmake --build "build/$preset" --parallel "$jobs" ${1+--target "$@"} || fail "the build in build/$preset failed"
+}
+
+run_tests() {
+  preset=$1
+  shift
+  say "testing build/$preset"
+  ctest --test-dir "build/$preset" --parallel "$jobs" --output-on-failure --no-tests=error "$@" \
+    || fail "tests failed in build/$preset"
+}
+
+demo() {
+  need_build_tools
+  build release 10_file_report
+  program=$(pwd)/build/release/examples/10_file_report
+  if [ $# -eq 0 ]; then
+    set -- include src examples tests cmake docs
+  else
+    cd "$caller_dir"
+  fi
+  say "running $(basename "$program") $*"
+  "$program" "$@" || fail "the demo ended with status $?"
+}
+
+run_test() {
+  need_build_tools
+  build release
+  run_tests release "$@"
+}
+
+bench() {
+  need_build_tools
+  need libbenchmark-dev
+  build bench
+  say "running the benchmarks"
+  build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" || fail "the benchmarks ended with status $?"
+}
+
+sanitize() {
+  [ $# -gt 0 ] || usage "which sanitizer? address or thread"
+  kind=$1
+  shift
+  need_build_tools
+  case $kind in
+    address) export ASAN_OPTIONS="${ASAN_OPTIONS-detect_stack_use_after_return=1}" ;;
+    thread) need clang-19 libclang-rt-19-dev ;;
+    *) usage "there is no sanitizer '$kind', only address and thread" ;;
+  esac
+  build "$kind"
+  run_tests "$kind" "$@"
+}
+
+format() {
+  case ${1-} in
+    '') how=-i ;;
+    --check) how='--dry-run --Werror' ;;
+    *) usage "format takes --check or nothing, not '$1'" ;;
+  esac
+  need clang-format-19
+  # shellcheck disable=SC2086
+  find include src tests examples \( -name '*.hpp' -o -name '*.cpp' \) -print0 | xargs -0 clang-format-19 $how \
+    || fail "some sources are not formatted; 'sh cmake/dev.sh format' formats them"
+  say "formatted"
+}
+
+[ $# -gt 0 ] || usage "what is to be done?"
+command=$1
+shift
+case $command in
+  demo) demo "$@" ;;
+  test) run_test "$@" ;;
+  bench) bench "$@" ;;
+  sanitize) sanitize "$@" ;;
+  format) format "$@" ;;
+  *) usage "there is no command '$command'" ;;
+esac

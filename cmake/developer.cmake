@@ -1,0 +1,34 @@
+# Warnings, sanitizers and caching: for this project's own build, never for its users. Included before any target is
+# made, so that everything of ours is built with the same sanitizers.
+
+option(AETHERGRAPH_WERROR "Treat warnings as errors" ON)
+set(AETHERGRAPH_SANITIZE "" CACHE STRING "Sanitizers for everything, such as address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug or RelWithDebInfo" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# What the library, the tests, the examples and the benchmarks link for the flags they share.
+add_library(aethergraph_developer_settings INTERFACE)
+target_compile_options(aethergraph_developer_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(AETHERGRAPH_WERROR)
+  target_compile_options(aethergraph_developer_settings INTERFACE -Werror)
+endif()
+target_compile_definitions(aethergraph_developer_settings INTERFACE BOOST_ASIO_NO_DEPRECATED)
+
+if(AETHERGRAPH_SANITIZE)
+  add_compile_options(-fsanitize=${AETHERGRAPH_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${AETHERGRAPH_SANITIZE})
+  if(AETHERGRAPH_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+  if(AETHERGRAPH_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-tsan)  # Asio uses fences, which g++ warns that it cannot follow
+  endif()
+endif()

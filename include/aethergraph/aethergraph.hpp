@@ -1,0 +1,27 @@
+// AetherGraph for C++: agents and task graphs as C++20 coroutines. This one include brings in everything but the optional
+// parts.
+#pragma once
+
+#include "aethergraph/as_completed.hpp"
+#include "aethergraph/as_result.hpp"
+#include "aethergraph/call.hpp"
+#include "aethergraph/channel.hpp"
+#include "aethergraph/context.hpp"
+#include "aethergraph/error.hpp"
+#include "aethergraph/fwd.hpp"
+#include "aethergraph/gather.hpp"
+#include "aethergraph/graph_fn.hpp"
+#include "aethergraph/options.hpp"
+#include "aethergraph/race.hpp"
+#include "aethergraph/result.hpp"
+#include "aethergraph/run.hpp"
+#include "aethergraph/run_result.hpp"
+#include "aethergraph/semaphore.hpp"
+#include "aethergraph/shielded.hpp"
+#include "aethergraph/simulation.hpp"
+#include "aethergraph/sleep_for.hpp"
+#include "aethergraph/task.hpp"
+#include "aethergraph/task_group.hpp"
+#include "aethergraph/timeout.hpp"
+#include "aethergraph/tool.hpp"
+#include "aethergraph/use_task.hpp"

@@ -1,0 +1,229 @@
+// call: one calling of a tool, before and while it runs.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "aethergraph/context.hpp"
+#include "aethergraph/detail/immediate.hpp"
+#include "aethergraph/detail/signature.hpp"
+#include "aethergraph/use_task.hpp"
+
+namespace aethergraph {
+
+/// What calling a tool gives: nothing has happened yet. Awaited in a `task`, it runs.
+///
+/// It owns decayed copies of its arguments and what it needs of the tool, so it may outlive both.
+///
+/// Errors: what the tool's body throws reaches the `co_await`; a tool with bad options, `option_error`; awaited a second
+/// time, `error`.
+/// Cancellation: a call that waits for a slot leaves the queue and throws `cancelled`, its body never starts; a body
+/// that runs is asked to stop, and awaited.
+/// Slot: one while the body runs, lent to the calls that the body awaits (see docs/guide/concurrency.md).
+/// Awaited from a `boost::asio::awaitable`, it runs at once, in no run and under no cap (immediate mode).
+template <class R, class... Args, class F>
+class [[nodiscard("a call does nothing until it is awaited")]] call<R(Args...), F> {
+ public:
+  using value_type = R;
+
+  template <class... A>
+  call(const detail::tool_info* info, const detail::kept_callable<F>& f, A&&... a)
+      : info_(info), callable_(f), arguments_(std::forward<A>(a)...) {}
+  call(call&& o) noexcept(std::is_nothrow_move_constructible_v<std::tuple<Args...>>)
+      : info_(o.info_),
+        callable_(o.callable_),
+        arguments_(std::move(o.arguments_)),
+        is_used_up_(std::exchange(o.is_used_up_, true)) {}
+  call& operator=(call&& o) noexcept(std::is_nothrow_move_assignable_v<std::tuple<Args...>>) {
+    info_ = o.info_;
+    callable_ = o.callable_;
+    arguments_ = std::move(o.arguments_);
+    is_used_up_ = std::exchange(o.is_used_up_, true);
+    return *this;
+  }
+
+  /// The name of the tool.
+  [[nodiscard]] std::string_view tool_name() const noexcept { return info_->name; }
+
+  /// Immediate mode: initiates the call as an Asio operation.
+  template <class Token>
+    requires boost::asio::completion_token_for<Token, detail::immediate_signature<R>>
+  auto operator()(Token&& token) && {
+    return detail::run_immediately(std::move(*this), std::forward<Token>(token));
+  }
+
+ private:
+  friend detail::operation<call>;
+
+  const detail::tool_info* info_;
+  [[no_unique_address]] detail::kept_callable<F> callable_;
+  [[no_unique_address]] std::tuple<Args...> arguments_;
+  bool is_used_up_ = false;  // awaited, or moved from
+};
+
+namespace detail {
+
+template <class R, class... Args, class F>
+class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
+  using call_type = call<R(Args...), F>;
+  using traits = callable_traits<F>;
+  using raw = typename traits::raw;
+
+ public:
+  explicit operation(call_type& c) noexcept : call_(c) {}
+
+  bool start(environment& e, receiver& r) noexcept {
+    if (std::exchange(call_.is_used_up_, true) || !call_.info_->problem.empty()) [[unlikely]] {
+      fail_at_once();
+      return true;
+    }
+    scope& s = *e.cancellation;
+    scheduler& slots = s.run().slots;
+    loop& l = s.home();
+    parent = &r;
+    cancellation = &s;
+    current_call = this;
+    caller = e.current_call;
+    on_body_end = &body_ended;
+    if (!slots.acquire(*this)) {
+      on_slot = &slot_granted;
+      on_cancel = &cancelled_while_waiting;
+      s.add_wait(*this);
+      return false;
+    }
+    if (!l.may_start_here()) [[unlikely]] {
+      l.make_ready(*this, &slot_granted);
+      return false;
+    }
+    if (!run_body(l)) return false;
+    slots.release(*this, l);
+    return true;
+  }
+
+ private:
+  struct no_context {
+    no_context(const environment*, const tool_info*) noexcept {}
+  };
+  struct no_spawned {};
+
+  // True: the body has ended.
+  bool run_body(loop& l) noexcept {
+    number = cancellation->run().next_call_number();
+    try {
+      if constexpr (is_task<raw>) {
+        raw t = invoke();
+        if (!t.promise_) throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->name));
+        auto& p = *std::exchange(t.promise_, nullptr);
+        p.outcome = &this->outcome;
+        if (!start_body(p, *this, l)) return false;
+      } else if constexpr (is_asio_awaitable<raw>) {
+        raw a = invoke();
+        spawned_.emplace(*this, a);
+        if (!spawned_->start()) return false;
+      } else if constexpr (std::is_void_v<R>) {
+        invoke();
+        this->outcome.emplace();
+      } else {
+        this->outcome.emplace(invoke());
+      }
+    } catch (...) {
+      this->outcome.fail(std::current_exception());
+    }
+    note_failure();
+    return true;
+  }
+
+  raw invoke() {
+    return std::apply(
+        [this](Args&... a) -> raw {
+          if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
+          else return (*call_.callable_)(std::move(a)...);
+        },
+        call_.arguments_);
+  }
+
+  void fail_at_once() noexcept {
+    const tool_info& tool = *call_.info_;
+    this->outcome.fail(
+        tool.problem.empty()
+            ? std::make_exception_ptr(
+                  error(fmt::format("this call of tool '{}' was awaited or moved from before; a call can be awaited once",
+                                    tool.name)))
+            : std::make_exception_ptr(option_error(tool.problem)));
+  }
+
+  void note_failure() noexcept {
+    if (this->outcome.error()) [[unlikely]] cancellation->run().note_failure(*this, *call_.info_, this->outcome.error());
+  }
+
+  // The slot first, then whoever awaits: both by way of the ready list.
+  void give_back() noexcept {
+    loop& l = cancellation->home();
+    cancellation->run().slots.release(*this, l);
+    l.make_ready(*this, &body_operation::finish);
+  }
+  static void body_ended(body_operation& op) noexcept {
+    auto& self = static_cast<operation&>(op);
+    self.note_failure();
+    self.give_back();
+  }
+  static void slot_granted(ready_item& i) noexcept {
+    auto& self = static_cast<operation&>(i);
+    if (self.cancellation->is_stopped()) {
+      self.outcome.fail(self.cancellation->stop_error());
+      self.give_back();
+    } else if (self.run_body(self.cancellation->home())) {
+      self.give_back();
+    }
+  }
+  static void cancelled_while_waiting(cancellable_wait& w) noexcept {
+    auto& self = static_cast<operation&>(w);
+    self.cancellation->run().slots.leave(self);
+    self.outcome.fail(self.cancellation->stop_error());
+    self.cancellation->home().make_ready(self, &body_operation::finish);
+  }
+
+  /// A body that is a coroutine of Asio's.
+  template <class Raw>
+  class spawned_body : public receiver {
+   public:
+    spawned_body(operation& owner, Raw& a) noexcept : owner_(owner), spawned_(a) {
+      on_done = [](receiver& r) noexcept {
+        auto& self = static_cast<spawned_body&>(r);
+        self.take_outcome();
+        body_ended(self.owner_);
+      };
+    }
+    bool start() noexcept {
+      const bool ended = spawned_.start(owner_, *this);
+      if (ended) take_outcome();
+      return ended;
+    }
+
+   private:
+    void take_outcome() noexcept {
+      try {
+        if (spawned_.error()) owner_.outcome.fail(spawned_.error());
+        else if constexpr (std::is_void_v<R>) owner_.outcome.emplace();
+        else owner_.outcome.emplace(spawned_.take());
+      } catch (...) {
+        owner_.outcome.fail(std::current_exception());
+      }
+    }
+    operation& owner_;
+    detail::operation<Raw> spawned_;
+  };
+  template <class Raw>
+  using spawned_if = std::conditional_t<is_asio_awaitable<Raw>, std::optional<spawned_body<Raw>>, no_spawned>;
+
+  call_type& call_;
+  [[no_unique_address]] std::conditional_t<traits::wants_context, context, no_context> context_{this, call_.info_};
+  [[no_unique_address]] spawned_if<raw> spawned_;
+};
+
+}  // namespace detail
+}  // namespace aethergraph

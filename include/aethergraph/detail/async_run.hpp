@@ -1,0 +1,108 @@
+// A run as an Asio operation: on an executor, for any completion token.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <type_traits>
+#include <utility>
+
+#include "aethergraph/detail/run_operation.hpp"
+#include "aethergraph/detail/strand_loop.hpp"
+#include "aethergraph/result.hpp"
+
+namespace aethergraph::detail {
+
+template <class R>
+struct run_signature {
+  using type = void(std::exception_ptr, R);
+  static_assert(std::is_default_constructible_v<R> && !std::is_reference_v<R>,
+                "aethergraph: a completion token gets a default-constructed result beside an exception, so the result must "
+                "be a default-constructible value; return a std::optional, or await run_async(inv, options) in a task");
+  static auto arguments(result<R>&& r) {
+    if (r.has_value()) return std::tuple<std::exception_ptr, R>(nullptr, std::move(r).value());
+    return std::tuple<std::exception_ptr, R>(r.error(), R());
+  }
+};
+template <>
+struct run_signature<void> {
+  using type = void(std::exception_ptr);
+  static auto arguments(result<void>&& r) { return std::tuple<std::exception_ptr>(r.error()); }
+};
+
+/// One run with its awaitable, its strand and its completion handler. `Signature` says how the result is delivered.
+template <class A, class Handler, class Signature>
+class async_run final : public strand_loop, receiver {
+  using result_type = typename run_operation<A>::result_type;
+  using handler_executor = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
+
+ public:
+  async_run(const boost::asio::any_io_executor& ex, A&& awaited, const run_options& o, Handler&& handler)
+      : strand_loop(ex),
+        awaited_(std::move(awaited)),
+        operation_(std::in_place, *awaited_, o),
+        handler_(std::move(handler)),
+        handler_work_(boost::asio::get_associated_executor(handler_, ex)) {
+    on_done = [](receiver& r) noexcept { static_cast<async_run&>(r).finished(); };
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+    if (slot.is_connected()) slot.assign([gate = gate()](boost::asio::cancellation_type) { gate->cancel(); });
+  }
+
+ private:
+  struct start_item : ready_item {
+    async_run* run = nullptr;
+  };
+
+  void start() noexcept override {
+    start_.run = this;
+    make_ready(start_, [](ready_item& i) noexcept {
+      async_run& self = *static_cast<start_item&>(i).run;
+      if (self.operation_->start(static_cast<loop&>(self), self)) self.finished();
+    });
+  }
+
+  void deliver() noexcept override {
+    result<result_type> outcome;
+    try {
+      if (operation_->error()) outcome.fail(operation_->error());
+      else if constexpr (std::is_void_v<result_type>) outcome.emplace();
+      else outcome.emplace(operation_->take());
+    } catch (...) {
+      outcome.fail(std::current_exception());
+    }
+    // Whoever gets the result may rely on it: nothing of the run is left, its arguments included.
+    operation_.reset();
+    awaited_.reset();
+    handler_executor ex = handler_work_.get_executor();
+    boost::asio::post(ex, [handler = std::move(handler_), arguments = Signature::arguments(std::move(outcome)),
+                           work = std::move(handler_work_)]() mutable {
+      // Here, where the signal's owner lives: nothing is left to cancel.
+      boost::asio::get_associated_cancellation_slot(handler).clear();
+      std::apply([&](auto&... a) { std::move(handler)(std::move(a)...); }, arguments);
+    });
+  }
+
+  scope& root() noexcept override { return operation_->state(); }
+
+  std::optional<A> awaited_;                    // both until the result is delivered
+  std::optional<run_operation<A>> operation_;
+  Handler handler_;
+  boost::asio::executor_work_guard<handler_executor> handler_work_;
+  start_item start_;
+};
+
+template <class Signature, class A, class Token>
+auto initiate_run(const boost::asio::any_io_executor& ex, A awaited, const run_options& o, Token&& token) {
+  return boost::asio::async_initiate<Token, typename Signature::type>(
+      [](auto handler, const boost::asio::any_io_executor& e, A a, const run_options& options) {
+        auto* run = new async_run<A, decltype(handler), Signature>(e, std::move(a), options, std::move(handler));
+        run->begin();
+      },
+      token, ex, std::move(awaited), o);
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,43 @@
+// The loop of `run`: steps on the calling thread, and an event loop only once something waits.
+#pragma once
+
+#include <memory>
+
+#include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/scope.hpp"
+
+namespace aethergraph::detail {
+
+class blocking_loop : public loop {
+ public:
+  blocking_loop() noexcept;
+  ~blocking_loop() override;
+
+  /// Takes steps until `is_finished`, and everything that was started on this loop's executor has ended. An exception that a foreign handler throws on this loop's executor cancels `root`
+  /// and is thrown when the root has ended.
+  void drive(scope& root, const bool& is_finished);
+
+  boost::asio::any_io_executor executor() final;
+  bool is_on_strand() const noexcept final;
+
+ protected:
+  void look() noexcept final {}  // drive() looks
+  void set_alarm(time_point at) override;
+  void dispose() noexcept final {}  // lives on a stack, which outlasts all that it runs
+
+  /// Nothing is ready: waits for something. Simulation jumps to the next timer instead.
+  virtual void wait();
+  /// Runs handlers that are ready, without waiting; the number of them.
+  std::size_t poll();
+  /// Waits for one handler, and runs it.
+  void run_one();
+
+ private:
+  struct event_loop;
+  event_loop& events();
+  void end_events(std::exception_ptr& escaped);
+
+  std::unique_ptr<event_loop> events_;
+};
+
+}  // namespace aethergraph::detail

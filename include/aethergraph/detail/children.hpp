@@ -1,0 +1,199 @@
+// What the combinators share: children that run in one scope, and arrays of them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <ranges>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "aethergraph/detail/operation.hpp"
+
+namespace aethergraph::detail {
+
+/// A child as its owner sees it, whatever it awaits.
+template <class Owner>
+struct child_base : receiver {
+  Owner* owner = nullptr;
+  std::size_t index = 0;
+};
+
+/// An awaitable with its operation, started by a combinator.
+template <class A, class Owner>
+class child : public child_base<Owner> {
+ public:
+  using awaitable_type = A;
+  using result_type = await_result_t<A>;
+
+  explicit child(A&& a) : awaited_(std::move(a)), operation_(awaited_) {}
+  child(const child&) = delete;
+  child& operator=(const child&) = delete;
+
+  /// True: it has ended already (and its owner was not told).
+  bool start(Owner& o, std::size_t i, environment& e) noexcept {
+    this->owner = &o;
+    this->index = i;
+    this->on_done = [](receiver& r) noexcept {
+      auto& self = static_cast<child&>(r);
+      self.owner->child_done(self);
+    };
+    return begin(operation_, e, *this);
+  }
+
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return operation_.error(); }
+  result_type take() { return operation_.take(); }
+  [[nodiscard]] body_operation* waits_for() noexcept { return body_of(operation_); }
+
+ private:
+  A awaited_;
+  operation<A> operation_;
+};
+
+/// What a child gave, as a value that a tuple, vector or variant can hold.
+template <class Child>
+regular<typename Child::result_type> take_regular(Child& c) {
+  if constexpr (std::is_void_v<typename Child::result_type>) {
+    c.take();
+    return {};
+  } else if constexpr (std::is_reference_v<typename Child::result_type>) {
+    return std::ref(c.take());
+  } else {
+    return c.take();
+  }
+}
+
+/// The outcome of a child as a value.
+template <class Child>
+result<typename Child::result_type> take_result(Child& c) noexcept {
+  result<typename Child::result_type> r;
+  if (c.error()) {
+    r.fail(c.error());
+    return r;
+  }
+  try {
+    if constexpr (std::is_void_v<typename Child::result_type>) {
+      c.take();
+      r.emplace();
+    } else {
+      r.emplace(c.take());
+    }
+  } catch (...) {
+    r.fail(std::current_exception());
+  }
+  return r;
+}
+
+/// Up to a fixed number of things that cannot move, side by side in one block.
+template <class T>
+class fixed_array {
+ public:
+  fixed_array() noexcept = default;
+  explicit fixed_array(std::size_t capacity)
+      : data_(capacity ? std::allocator<T>().allocate(capacity) : nullptr), capacity_(capacity) {}
+  fixed_array(fixed_array&& o) noexcept
+      : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)), capacity_(std::exchange(o.capacity_, 0)) {}
+  fixed_array& operator=(fixed_array o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+    std::swap(capacity_, o.capacity_);
+    return *this;
+  }
+  ~fixed_array() {
+    std::destroy_n(data_, size_);
+    if (data_) std::allocator<T>().deallocate(data_, capacity_);
+  }
+
+  template <class... A>
+  void emplace_back(A&&... a) {
+    ::new (static_cast<void*>(data_ + size_)) T(std::forward<A>(a)...);
+    ++size_;
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
+  T* begin() noexcept { return data_; }
+  T* end() noexcept { return data_ + size_; }
+
+ private:
+  // Invariant: the first size_ of capacity_ elements are alive.
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+/// A range of awaitables. What is itself awaitable is no range.
+template <class R>
+concept awaitable_range = std::ranges::input_range<R> && (!awaitable<R>) &&
+                          awaitable<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
+
+template <class R>
+using range_awaitable_t = std::remove_cvref_t<std::ranges::range_reference_t<R>>;
+
+#if defined(__GNUC__) && !defined(__clang__)
+template <class R>
+inline constexpr bool owns_a_lambda = false;
+template <class V, class F>
+inline constexpr bool owns_a_lambda<std::ranges::transform_view<V, F>> =
+    !std::is_trivially_destructible_v<F> && !requires { typename F::call_type; };
+#else
+template <class R>
+inline constexpr bool owns_a_lambda = false;
+#endif
+
+template <class R>
+constexpr void check_range() {
+  static_assert(!owns_a_lambda<R>,
+                "aethergraph: g++ destroys the captures of this lambda twice when it is written inside a co_await "
+                "expression; give the view a name first");
+  // Elements that somebody else owns are not moved from unasked: those of an lvalue, or of a view onto one.
+  constexpr bool is_view_or_lvalue = std::is_lvalue_reference_v<R> || std::ranges::view<std::remove_cvref_t<R>>;
+  static_assert(!(is_view_or_lvalue && std::is_lvalue_reference_v<std::ranges::range_reference_t<R>>),
+                "aethergraph: this consumes its awaitables: pass std::move(range)");
+}
+
+/// What can be run side by side as it stands.
+template <class... A>
+concept gatherable = sizeof...(A) > 0 && ((awaitable<A> && !std::is_lvalue_reference_v<A>) && ...);
+/// What a combinator takes only to say what is wrong.
+template <class... A>
+concept not_gatherable = sizeof...(A) > 0 && !gatherable<A...> && !(sizeof...(A) == 1 && (awaitable_range<A> && ...));
+
+template <class A>
+inline constexpr bool is_after_an_error = std::same_as<std::remove_cvref_t<A>, after_an_error>;
+template <std::ranges::input_range R>
+inline constexpr bool is_after_an_error<R> =
+    std::same_as<std::remove_cvref_t<std::ranges::range_reference_t<R>>, after_an_error>;
+
+template <class... A>
+constexpr void check_gathered() {
+  if constexpr (!(is_after_an_error<A> || ...)) {
+    static_assert((awaitable<A> && ...),
+                  "aethergraph: what is run side by side must be awaitable in an ag::task, or one range of such");
+    if constexpr ((awaitable<A> && ...))
+      static_assert((!std::is_lvalue_reference_v<A> && ...),
+                    "aethergraph: this consumes its awaitables: pass std::move(it)");
+  }
+}
+
+/// All elements of a range, moved into an array of `Child`.
+template <class Child, class R>
+fixed_array<Child> collect_children(R&& range) {
+  using A = typename Child::awaitable_type;
+  if constexpr (std::ranges::sized_range<R>) {
+    fixed_array<Child> all(static_cast<std::size_t>(std::ranges::size(range)));
+    for (auto&& a : range) all.emplace_back(A(std::move(a)));
+    return all;
+  } else {
+    std::vector<A> elements;
+    for (auto&& a : range) elements.push_back(A(std::move(a)));
+    fixed_array<Child> all(elements.size());
+    for (A& a : elements) all.emplace_back(std::move(a));
+    return all;
+  }
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,178 @@
+// A loop: the strand on which one run, and all that nests in it, takes its steps.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+#include <exception>
+#include <utility>
+
+#include "aethergraph/detail/ready_list.hpp"
+#include "aethergraph/detail/timer_queue.hpp"
+
+namespace aethergraph::detail {
+
+/// The ready list, the timers and the executor of a root run and of every run nested in it.
+///
+/// All members are used on the loop's strand, except those that say otherwise.
+// Invariant: while `draining_`, every ready item will be reached without any further wake-up;
+//            while not, a non-empty ready list has a wake-up under way.
+class loop {
+ public:
+  /// After this many steps without a look at the executor, the loop lets timers, sockets and cancellation have a turn.
+  static constexpr int steps_between_looks = 256;
+  /// How deep bodies may start one inside another before a start goes through the ready list instead.
+  static constexpr int max_nested_starts = 48;
+
+  loop() = default;
+  loop(const loop&) = delete;
+  loop& operator=(const loop&) = delete;
+
+  // --- the ready list
+  void make_ready(ready_item& i) noexcept { ready_.push(i); }
+  void make_ready(ready_item& i, void (*on_ready)(ready_item&) noexcept) noexcept {
+    i.on_ready = on_ready;
+    ready_.push(i);
+  }
+
+  /// Each operation that begins is a step.
+  void count_step() noexcept { --steps_left_; }
+  /// Whether the executor is due its turn. What would go on right here goes through the ready list instead.
+  [[nodiscard]] bool is_look_due() const noexcept { return steps_left_ <= 0; }
+  /// Whether a body may start right here. If not, it goes through the ready list.
+  [[nodiscard]] bool may_start_here() const noexcept { return !is_look_due() && nested_starts_ < max_nested_starts; }
+
+  /// Stands on the stack while a body starts inside another.
+  class nested_start {
+   public:
+    explicit nested_start(loop& l) noexcept : loop_(l) { ++loop_.nested_starts_; }
+    nested_start(const nested_start&) = delete;
+    nested_start& operator=(const nested_start&) = delete;
+    ~nested_start() { --loop_.nested_starts_; }
+
+   private:
+    loop& loop_;
+  };
+
+  /// Sees to it that ready items are run: to be called after `make_ready` by whoever is on the strand but may not be
+  /// inside a drain (completion handlers, expired timers, a cancellation).
+  void wake() noexcept {
+    if (!draining_) look();
+  }
+
+  /// Stands on the stack while something outside a drain makes items ready and must not be interrupted by running them
+  /// (timers that expire, a request to stop). Whoever made it wakes the loop afterwards.
+  class quiet {
+   public:
+    explicit quiet(loop& l) noexcept : loop_(l), was_draining_(std::exchange(l.draining_, true)) {}
+    quiet(const quiet&) = delete;
+    quiet& operator=(const quiet&) = delete;
+    ~quiet() { loop_.draining_ = was_draining_; }
+
+   private:
+    loop& loop_;
+    bool was_draining_;
+  };
+
+  // --- time
+  [[nodiscard]] virtual time_point now() const noexcept { return std::chrono::steady_clock::now(); }
+  void add_timer(timer& t);
+  void remove_timer(timer& t) noexcept { timers_.remove(t); }
+
+  // --- the executor
+  /// The executor that runs this loop's steps and nothing else at the same time.
+  [[nodiscard]] virtual boost::asio::any_io_executor executor() = 0;
+  /// The same, as a copy that keeps the executor's event loop running and alive until it goes: for posting to a run that
+  /// may end meanwhile.
+  [[nodiscard]] boost::asio::any_io_executor tracked_executor();
+  /// Whether the calling thread is executing this loop's strand. Any thread.
+  [[nodiscard]] virtual bool is_on_strand() const noexcept = 0;
+  /// Makes an item ready from any thread. The item must stay valid until it has run.
+  void make_ready_from_anywhere(ready_item& i);
+
+  /// The loop whose steps this thread is executing, or null. Any thread.
+  [[nodiscard]] static loop* current() noexcept;
+
+  /// Operations of others (Asio's, foreign awaitables) that will make something ready when they end.
+  void foreign_started() noexcept { ++foreign_; }
+  void foreign_ended() noexcept { --foreign_; }
+
+  // --- ownership: handlers that may outlive a stopped io_context hold a reference. Any thread.
+  void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  /// False: the loop is on its way out.
+  [[nodiscard]] bool try_add_reference() noexcept {
+    std::size_t n = references_.load(std::memory_order_relaxed);
+    while (n > 0)
+      if (references_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) return true;
+    return false;
+  }
+  void drop_reference() noexcept {
+    // acq_rel: pairs with itself, so that the last one out sees all that the others did
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();
+  }
+
+ protected:
+  virtual ~loop() = default;
+
+  /// Runs ready items until there are none or a look at the executor is due.
+  void drain() noexcept;
+  /// Called on the strand, outside a drain, when items may be ready.
+  virtual void look() noexcept = 0;
+  /// Called when the earliest timer has changed to an earlier one.
+  virtual void set_alarm(time_point at) = 0;
+  /// The next item to run; simulation chooses by its seed.
+  [[nodiscard]] virtual ready_item& next_ready() noexcept { return ready_.pop(); }
+  virtual void dispose() noexcept = 0;
+  /// Lets every timer expire that is due.
+  void expire_timers(time_point now) noexcept;
+
+  /// Marks the calling thread as executing a loop.
+  class current_mark {
+   public:
+    explicit current_mark(loop& l) noexcept;
+    current_mark(const current_mark&) = delete;
+    current_mark& operator=(const current_mark&) = delete;
+    ~current_mark();
+
+   private:
+    loop* outer_;
+  };
+
+  ready_list ready_;
+  timer_queue timers_;
+  std::size_t foreign_ = 0;
+
+ private:
+  int steps_left_ = steps_between_looks;
+  int nested_starts_ = 0;
+  bool draining_ = false;
+  std::atomic<std::size_t> references_ = 1;
+};
+
+/// Keeps a loop, and the run that it belongs to, from being destroyed.
+class loop_reference {
+ public:
+  explicit loop_reference(loop& l) noexcept : loop_(&l) { l.add_reference(); }
+  struct adopt_t {};
+  static constexpr adopt_t adopt{};
+  loop_reference(loop& l, adopt_t) noexcept : loop_(&l) {}
+  loop_reference(const loop_reference& o) noexcept : loop_(o.loop_) {
+    if (loop_) loop_->add_reference();
+  }
+  loop_reference(loop_reference&& o) noexcept : loop_(std::exchange(o.loop_, nullptr)) {}
+  loop_reference& operator=(loop_reference o) noexcept {
+    std::swap(loop_, o.loop_);
+    return *this;
+  }
+  ~loop_reference() {
+    if (loop_) loop_->drop_reference();
+  }
+
+  loop& operator*() const noexcept { return *loop_; }
+  loop* operator->() const noexcept { return loop_; }
+
+ private:
+  loop* loop_;
+};
+
+}  // namespace aethergraph::detail

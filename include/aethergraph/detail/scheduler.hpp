@@ -1,0 +1,99 @@
+// The slots of one run: who holds them, who waits, who is next. It knows calls only as families.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "aethergraph/detail/body.hpp"
+
+namespace aethergraph::detail {
+
+struct tool_info;
+
+/// One tool call as the scheduler and its own body see it.
+// Invariant: `children` counts the started, not yet ended calls whose caller this is: the k of the family rule;
+//            first_waiting_child is null while children is 0.
+struct call_state : body_operation, environment, cancellable_wait {
+  call_state* caller = nullptr;  // the call whose body made this one; null: the run's own body did
+  std::size_t children = 0;
+  std::uint64_t number = 0;           // 1, 2, … in the order in which the bodies of the run started
+
+  // While it waits for a slot: its places in the run's queue and in its caller's.
+  call_state* next_waiting = nullptr;
+  call_state* previous_waiting = nullptr;
+  call_state* next_waiting_sibling = nullptr;
+  call_state* previous_waiting_sibling = nullptr;
+  call_state* first_waiting_child = nullptr;
+  call_state* last_waiting_child = nullptr;
+
+  void (*on_slot)(ready_item&) noexcept = nullptr;  // what makes of a granted slot: starts the body
+};
+
+/// First come, first served, with one exception: the family rule. A started body and the calls that it awaits together
+/// hold max(1, k) slots, k being the calls among them that have started. So the first child runs on its caller's slot,
+/// and no body ever waits to get its own slot back: no cap can deadlock.
+// Invariant: held() + free_ == capacity_; free_ > 0 only while nobody waits;
+//            held() is the sum of max(1, k) over the families of the run's top-level calls.
+class scheduler {
+ public:
+  void set_capacity(std::size_t slots) noexcept {
+    capacity_ = free_ = least_free_ = slots;
+  }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
+  [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }
+  [[nodiscard]] bool has_waiting() const noexcept { return first_ != nullptr; }
+
+  /// True: the call has a slot. False: it waits, and its `on_slot` will be made ready.
+  [[nodiscard]] bool acquire(call_state& c) noexcept {
+    if (call_state* caller = c.caller) {
+      if (caller->children == 0) {  // the caller lends its slot
+        caller->children = 1;
+        return true;
+      }
+      if (free_ == 0) {
+        wait(c);
+        return false;
+      }
+      ++caller->children;
+    } else if (free_ == 0) {
+      wait(c);
+      return false;
+    }
+    if (--free_ < least_free_) least_free_ = free_;
+    return true;
+  }
+
+  /// The call has ended, or will not start after all. Its slot goes to the next in line, by way of the ready list.
+  void release(call_state& c, loop& l) noexcept {
+    if (call_state* caller = c.caller) {
+      if (--caller->children == 0) {
+        // The slot is the caller's again; its own next child may have it at once.
+        if (call_state* next = caller->first_waiting_child) grant(*next, l);
+        return;
+      }
+    }
+    if (first_) grant(*first_, l);
+    else ++free_;
+  }
+
+  /// A waiting call gives up its place.
+  void leave(call_state& c) noexcept;
+
+ private:
+  void wait(call_state& c) noexcept;
+  void grant(call_state& c, loop& l) noexcept {
+    leave(c);
+    c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start
+    if (c.caller) ++c.caller->children;
+    l.make_ready(c, c.on_slot);
+  }
+
+  std::size_t capacity_ = 0;
+  std::size_t free_ = 0;
+  std::size_t least_free_ = 0;
+  call_state* first_ = nullptr;
+  call_state* last_ = nullptr;
+};
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,66 @@
+// The pending timers of one loop, earliest first.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace aethergraph::detail {
+
+using time_point = std::chrono::steady_clock::time_point;
+
+/// `from + d`, held back at the end of time rather than wrapped around it; `from`, where `d` is negative.
+[[nodiscard]] constexpr time_point saturating_add(time_point from, std::chrono::nanoseconds d) noexcept {
+  if (d <= d.zero()) return from;
+  return d > time_point::max() - from ? time_point::max() : from + d;
+}
+
+/// A duration of any kind in nanoseconds, held back at either end of what they can count. Not a number counts as zero.
+template <class Rep, class Period>
+[[nodiscard]] constexpr std::chrono::nanoseconds saturating_duration(std::chrono::duration<Rep, Period> d) noexcept {
+  using std::chrono::nanoseconds;
+  if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, nanoseconds>) {
+    return d;
+  } else {
+    const std::chrono::duration<long double> seconds = d;
+    if (seconds != seconds) return nanoseconds::zero();
+    if (seconds >= std::chrono::duration<long double>(nanoseconds::max())) return nanoseconds::max();
+    if (seconds <= std::chrono::duration<long double>(nanoseconds::min())) return nanoseconds::min();
+    return std::chrono::duration_cast<nanoseconds>(d);
+  }
+}
+
+struct timer {
+  time_point at{};
+  void (*on_expiry)(timer&) noexcept = nullptr;
+  std::uint64_t order = 0;  // of timers due at the same time, the one that was added first expires first
+  std::size_t position = not_pending;
+
+  static constexpr std::size_t not_pending = static_cast<std::size_t>(-1);
+  [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
+};
+
+// A binary heap that tells each timer its position, so that one is removed in O(log n).
+// Invariant: heap_[t.position] == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i].
+class timer_queue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
+  [[nodiscard]] time_point earliest() const noexcept { return heap_.front()->at; }
+  [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
+
+  void add(timer& t);                  // t must not be pending
+  void remove(timer& t) noexcept;      // t must be pending
+  timer& pop() noexcept;               // the queue must not be empty
+
+ private:
+  void place(timer& t, std::size_t position) noexcept;
+  void sift_up(timer& t, std::size_t position) noexcept;
+  void sift_down(timer& t, std::size_t position) noexcept;
+
+  std::vector<timer*> heap_;
+  std::uint64_t next_order_ = 0;
+};
+
+}  // namespace aethergraph::detail

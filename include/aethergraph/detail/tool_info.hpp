@@ -1,0 +1,22 @@
+// The description of a tool, interned for the life of the process so that a call refers to it by a plain pointer.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "aethergraph/options.hpp"
+
+namespace aethergraph::detail {
+
+struct tool_info {
+  std::string name;
+  std::string version;
+  std::string label;
+  std::string problem;  // why no call of it can work; empty if it can
+};
+
+/// The one description with this name and these options. Any thread; never throws for bad values, which the first call
+/// reports instead (a tool is usually made before main).
+[[nodiscard]] const tool_info* intern_tool(std::string_view name, const tool_options& o);
+
+}  // namespace aethergraph::detail

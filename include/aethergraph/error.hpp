@@ -1,0 +1,41 @@
+// What the library throws.
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace aethergraph {
+
+/// Base of every exception that the library itself throws. What a tool throws reaches its caller unchanged.
+class error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An option has a value that cannot work. The message names the option, its value and what would be valid.
+class option_error : public error {
+ public:
+  using error::error;
+};
+
+/// Thrown at an `co_await` whose scope was asked to stop, and by a run whose caller cancelled it.
+class cancelled : public error {
+ public:
+  using error::error;
+};
+
+/// A deadline or a `timeout` passed before the work had ended. The message says what and how long.
+class timed_out : public error {
+ public:
+  using error::error;
+};
+
+/// One tool call of a run that failed.
+struct node_failure {
+  std::string node;         ///< the node's identity within its run, such as "fetch#3"
+  std::string tool;         ///< the tool's name
+  std::exception_ptr cause; ///< what the body threw
+};
+
+}  // namespace aethergraph

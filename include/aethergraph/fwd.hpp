@@ -1,0 +1,38 @@
+// Forward declarations of the public names, and the few vocabulary types that every header needs.
+#pragma once
+
+#include <chrono>
+
+namespace aethergraph {
+
+/// The unit of every length of time in options.
+using duration = std::chrono::nanoseconds;
+
+class channel;
+class context;
+class observer;
+class rate_limit;
+class resource_pool;
+class run_store;
+class semaphore;
+class task_group;
+
+template <class T>
+class result;
+template <class T = void>
+class task;
+template <class Signature, class F>
+class call;
+template <class F>
+class graph_fn;
+template <class Signature, class F>
+class invocation;
+
+namespace detail {
+template <class A>
+class operation;
+template <class Awaited>
+class entry;
+}  // namespace detail
+
+}  // namespace aethergraph

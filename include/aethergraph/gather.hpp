@@ -1,0 +1,221 @@
+// gather, gather_results: all of them, at the same time.
+#pragma once
+
+#include <exception>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "aethergraph/detail/children.hpp"
+
+namespace aethergraph {
+
+namespace detail {
+
+/// What becomes of a failure among gathered children: it stops the others, or it is one of the results.
+enum class failure_mode { stop, collect };
+
+/// A scope with children that ends when all of them have.
+// Invariant: pending_ counts the children that have not ended, and one more while they are being started.
+template <failure_mode Mode>
+class gather_scope {
+ public:
+  static constexpr bool begins_when_stopped = Mode == failure_mode::collect;
+
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_; }
+  void refuse(const std::exception_ptr& e) noexcept { failure_ = e; }
+
+  template <class Child>
+  void child_done(Child& c) noexcept {
+    child_ended(c.error());
+    if (pending_ == 0) {
+      finish();
+      parent_->done();
+    }
+  }
+
+ protected:
+  void open(environment& e, receiver& r, std::size_t children) noexcept {
+    parent_ = &r;
+    pending_ = children;
+    scope_.open(e);
+  }
+  template <class Child>
+  void start_child(Child& c, std::size_t index) noexcept {
+    if (c.start(*this, index, scope_)) child_ended(c.error());
+  }
+  /// After the last start. True: all have ended.
+  [[nodiscard]] bool close_if_ended() noexcept {
+    if (pending_ > 0) return false;
+    finish();
+    return true;
+  }
+
+ private:
+  void child_ended(const std::exception_ptr& error) noexcept {
+    --pending_;
+    if constexpr (Mode == failure_mode::stop) {
+      if (!error) return;
+      if (error == scope_.stop_error()) {
+        ended_by_stop_ = true;
+        return;
+      }
+      if (!failure_) failure_ = error;
+      scope_.cancel(cancelled_because(stop_reason::sibling_failed));
+    }
+  }
+  void finish() noexcept {
+    if (ended_by_stop_ && !failure_) failure_ = scope_.stop_error();
+    scope_.close();
+  }
+
+  scope scope_;
+  receiver* parent_ = nullptr;
+  std::size_t pending_ = 0;
+  std::exception_ptr failure_;  // the first, other than the request to stop
+  bool ended_by_stop_ = false;
+};
+
+template <failure_mode Mode, class Child>
+using gathered_t =
+    std::conditional_t<Mode == failure_mode::stop, regular<typename Child::result_type>, result<typename Child::result_type>>;
+
+template <failure_mode Mode, class Child>
+gathered_t<Mode, Child> take_gathered(Child& c) {
+  if constexpr (Mode == failure_mode::stop) return take_regular(c);
+  else return take_result(c);
+}
+
+template <failure_mode Mode, class... A>
+class [[nodiscard("what is gathered runs only when this is awaited")]] gather_pack {
+ public:
+  explicit gather_pack(A&&... a) : awaited_(std::move(a)...) {}
+
+ private:
+  friend operation<gather_pack>;
+  std::tuple<A...> awaited_;
+};
+
+template <failure_mode Mode, class... A>
+class operation<gather_pack<Mode, A...>> : public gather_scope<Mode> {
+  template <class T>
+  using child_t = child<T, gather_scope<Mode>>;
+
+ public:
+  using result_type = std::tuple<gathered_t<Mode, child_t<A>>...>;
+
+  explicit operation(gather_pack<Mode, A...>& g)
+      : children_(std::apply([](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); }, g.awaited_)) {}
+
+  bool start(environment& e, receiver& r) noexcept {
+    this->open(e, r, sizeof...(A));
+    std::apply([this](child_t<A>&... c) {
+      std::size_t index = 0;
+      (this->start_child(c, index++), ...);
+    }, children_);
+    return this->close_if_ended();
+  }
+  result_type take() {
+    if (this->error()) std::rethrow_exception(this->error());
+    return std::apply([](child_t<A>&... c) { return result_type{take_gathered<Mode>(c)...}; }, children_);
+  }
+
+ private:
+  std::tuple<child_t<A>...> children_;
+};
+
+template <failure_mode Mode, class A>
+class [[nodiscard("what is gathered runs only when this is awaited")]] gather_range {
+  using child_type = child<A, gather_scope<Mode>>;
+
+ public:
+  template <class R>
+  explicit gather_range(std::in_place_t, R&& range) : children_(collect_children<child_type>(std::forward<R>(range))) {}
+
+ private:
+  friend operation<gather_range>;
+  fixed_array<child_type> children_;
+};
+
+template <failure_mode Mode, class A>
+class operation<gather_range<Mode, A>> : public gather_scope<Mode> {
+  using child_type = child<A, gather_scope<Mode>>;
+  static constexpr bool is_void = Mode == failure_mode::stop && std::is_void_v<typename child_type::result_type>;
+
+ public:
+  using result_type = std::conditional_t<is_void, void, std::vector<gathered_t<Mode, child_type>>>;
+
+  explicit operation(gather_range<Mode, A>& g) noexcept : children_(g.children_) {}
+
+  bool start(environment& e, receiver& r) noexcept {
+    this->open(e, r, children_.size());
+    std::size_t index = 0;
+    for (child_type& c : children_) this->start_child(c, index++);
+    return this->close_if_ended();
+  }
+  result_type take() {
+    if (this->error()) std::rethrow_exception(this->error());
+    if constexpr (!is_void) {
+      result_type all;
+      all.reserve(children_.size());
+      for (child_type& c : children_) all.push_back(take_gathered<Mode>(c));
+      return all;
+    }
+  }
+
+ private:
+  fixed_array<child_type>& children_;
+};
+
+}  // namespace detail
+
+/// Awaited in a task, runs all of these at the same time (tool calls under the cap) and gives a tuple of what they gave,
+/// in argument order; `std::monostate` for `void`.
+///
+/// Errors: on a failure the rest is cancelled and awaited, then the first failure is thrown.
+/// Cancellation: reaches all of them; throws `cancelled` when all have ended.
+/// Slot: none of its own.
+template <class... A>
+  requires detail::gatherable<A...>
+auto gather(A&&... a) {
+  return detail::gather_pack<detail::failure_mode::stop, std::remove_cvref_t<A>...>(std::move(a)...);
+}
+
+/// The same over any input range: gives a vector in the order of the range, or nothing for a range of `void`.
+/// All elements are taken before the first starts.
+template <detail::awaitable_range R>
+auto gather(R&& range) {
+  detail::check_range<R>();
+  return detail::gather_range<detail::failure_mode::stop, detail::range_awaitable_t<R>>(std::in_place,
+                                                                                         std::forward<R>(range));
+}
+template <class... A>
+  requires detail::not_gatherable<A...>
+detail::after_an_error gather(A&&...) {
+  detail::check_gathered<A...>();
+  return {};
+}
+
+/// As `gather`, but gives a `result<T>` for each: a failure stops nothing and is one of the values.
+///
+/// Errors: throws nothing that a child threw.
+/// Cancellation: reaches all of them; they end as results that hold `cancelled`.
+template <class... A>
+  requires detail::gatherable<A...>
+auto gather_results(A&&... a) {
+  return detail::gather_pack<detail::failure_mode::collect, std::remove_cvref_t<A>...>(std::move(a)...);
+}
+template <detail::awaitable_range R>
+auto gather_results(R&& range) {
+  detail::check_range<R>();
+  return detail::gather_range<detail::failure_mode::collect, detail::range_awaitable_t<R>>(std::in_place,
+                                                                                            std::forward<R>(range));
+}
+template <class... A>
+  requires detail::not_gatherable<A...>
+detail::after_an_error gather_results(A&&...) {
+  detail::check_gathered<A...>();
+  return {};
+}
+
+}  // namespace aethergraph

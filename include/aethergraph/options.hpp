@@ -1,0 +1,77 @@
+// The options of runs, agents and tools: aggregates for designated initialisers.
+//
+// All of them are trivially destructible, so that a temporary of one is safe inside a `co_await` expression (g++ 12
+// destroys such temporaries twice): what they point to must outlive the run.
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+
+#include "aethergraph/fwd.hpp"
+
+namespace aethergraph {
+
+/// What a static graph does when one of its nodes fails.
+enum class on_error {
+  stop,            ///< start nothing more, ask what runs to stop, await it, throw
+  skip_dependents  ///< finish everything that depends on no failure, then throw
+};
+
+/// How often, and after what delays, a tool's body is tried again.
+struct retry {
+  int max_attempts = 1;
+  duration first_delay{};
+  double factor = 2;
+  duration max_delay = std::chrono::minutes{1};
+  double jitter = 0;
+  unsigned seed = 0;
+  bool (*when)(const std::exception_ptr&) = nullptr;  ///< whether this exception is worth another attempt
+};
+
+/// Options of one run. A field that this version does not support yet is refused with an `option_error`.
+struct run_options {
+  /// Slots: how many tool bodies may be in flight. At least 1. Unset: the agent's own, else 4.
+  std::optional<int> max_concurrency = {};
+  aethergraph::on_error on_error = aethergraph::on_error::stop;
+  /// From the start of the run; when it has passed, the run is asked to stop and ends with `timed_out`.
+  std::optional<duration> deadline = {};
+  bool record = true;
+  /// Where `ctx.channel()` leads. Null: the parent run's, else the console.
+  aethergraph::channel* channel = nullptr;
+  aethergraph::observer* observer = nullptr;
+  run_store* store = nullptr;
+  std::string_view run_id = {};
+  bool parallel = false;
+};
+
+/// Options of an agent.
+struct graph_fn_options {
+  /// The cap of its runs, unless a run says otherwise. At least 1; checked by the first run.
+  std::optional<int> max_concurrency = {};
+  std::string_view version = {};
+};
+
+/// Options of a tool. A field that this version does not support yet is refused, with an `option_error`, by the first
+/// call.
+struct tool_options {
+  std::optional<duration> timeout = {};
+  aethergraph::retry retry = {};
+  resource_pool* pool = nullptr;
+  int weight = 1;
+  rate_limit* rate = nullptr;
+  int priority = 0;
+  bool workers = false;
+  std::string_view version = {};
+  std::string_view label = {};
+};
+
+namespace detail {
+template <class O>
+concept option_struct = std::is_aggregate_v<O> && std::is_trivially_destructible_v<O>;
+static_assert(option_struct<run_options> && option_struct<graph_fn_options> && option_struct<tool_options> &&
+              option_struct<retry>);
+}  // namespace detail
+
+}  // namespace aethergraph

@@ -1,0 +1,112 @@
+// tool: a named, typed callable whose calls pass a run's cap.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "aethergraph/call.hpp"
+#include "aethergraph/options.hpp"
+
+namespace aethergraph {
+
+namespace detail {
+
+/// The erased callable behind an explicit signature: whatever it returns comes as a task.
+template <class Signature>
+class any_callable;
+
+template <class R, class... Args>
+class any_callable<R(Args...)> {
+ public:
+  template <class F>
+  explicit any_callable(F f)
+      : callable_(std::make_shared<const F>(std::move(f))), invoke_([](const void* p, context& ctx, Args... a) {
+          return to_task(*static_cast<const F*>(p), ctx, std::move(a)...);
+        }) {}
+
+  task<R> operator()(context& ctx, Args... a) const { return invoke_(callable_.get(), ctx, std::move(a)...); }
+
+ private:
+  template <class F>
+  static decltype(auto) apply(const F& f, context& ctx, Args... a) {
+    if constexpr (std::is_invocable_v<const F&, context&, Args...>) return f(ctx, std::move(a)...);
+    else return f(std::move(a)...);
+  }
+  template <class F>
+  static task<R> to_task(const F& f, context& ctx, Args... a) {
+    using given = decltype(apply(f, ctx, std::move(a)...));
+    if constexpr (awaitable<given>) co_return co_await apply(f, ctx, std::move(a)...);
+    else if constexpr (std::is_void_v<R>) apply(f, ctx, std::move(a)...);
+    else co_return apply(f, ctx, std::move(a)...);
+    if constexpr (std::is_void_v<R>) co_return;
+  }
+
+  std::shared_ptr<const void> callable_;
+  task<R> (*invoke_)(const void*, context&, Args...);
+};
+
+template <class F>
+inline constexpr bool is_any_callable = false;
+template <class Signature>
+inline constexpr bool is_any_callable<any_callable<Signature>> = true;
+
+}  // namespace detail
+
+/// A named callable: a coroutine that returns `task<R>`, a `boost::asio::awaitable<R>`, or a plain function.
+///
+/// Parameters and result are deduced from the callable; a first parameter `ag::context&` is injected and no argument.
+/// For a generic or overloaded callable, name them: `ag::tool<R(Args...)>{name, callable}`.
+/// Parameters are values or const references (bound to the call's own copy).
+///
+/// Calling it gives a `call`, which runs when it is awaited; any number of calls may be in flight.
+/// Errors: bad options (an empty name) are an `option_error` of the first call, never of the constructor.
+/// Thread safety: immutable; may be called from any thread. The callable is called on the strand of the run.
+/// Example: `inline const ag::tool work{"work", [](int x) -> ag::task<int> { co_return 2 * x; }};`
+template <class Signature, class F = detail::any_callable<Signature>>
+class tool;
+
+template <class R, class... Args, class F>
+class tool<R(Args...), F> {
+  using parameters = detail::list<Args...>;
+
+ public:
+  using result_type = R;
+  using call_type = call<R(Args...), F>;
+
+  template <class Callable>
+    requires std::same_as<Callable, F> || detail::is_any_callable<F>
+  tool(std::string_view name, Callable callable, const tool_options& options = {})
+      : info_(detail::intern_tool(name, options)), callable_(F(std::move(callable))) {
+    if constexpr (!detail::is_any_callable<F>) detail::check_callable<F>();
+  }
+
+  /// A call of the tool with these arguments.
+  call_type operator()(Args... args) const& { return call_type{info_, callable_, std::forward<Args>(args)...}; }
+  call_type operator()(Args... args) const&& {
+    static_assert(std::is_trivially_destructible_v<F> || detail::is_any_callable<F>,
+                  "aethergraph: the callable of this temporary tool owns something, which g++ destroys twice inside a "
+                  "co_await expression; give the tool a name first");
+    return call_type{info_, callable_, std::forward<Args>(args)...};
+  }
+  /// Arguments that fit no parameters: says what is wrong.
+  template <class... X>
+    requires detail::misfit<detail::list<X...>, parameters>
+  detail::after_an_error operator()(X&&...) const {
+    detail::check_arguments(detail::list<X...>{}, parameters{});
+    return {};
+  }
+
+  [[nodiscard]] std::string_view name() const noexcept { return info_->name; }
+
+ private:
+  const detail::tool_info* info_;
+  [[no_unique_address]] detail::kept_callable<F> callable_;
+};
+
+template <class F>
+tool(std::string_view, F, tool_options = {}) -> tool<typename detail::callable_traits<F>::signature, F>;
+
+}  // namespace aethergraph

@@ -1,0 +1,85 @@
+#include "aethergraph/detail/blocking_loop.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "aethergraph/detail/alarm.hpp"
+
+namespace aethergraph::detail {
+
+struct blocking_loop::event_loop {
+  boost::asio::io_context io{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work = boost::asio::make_work_guard(io);
+  alarm wake_up{io.get_executor()};
+};
+
+blocking_loop::blocking_loop() noexcept = default;
+blocking_loop::~blocking_loop() = default;
+
+blocking_loop::event_loop& blocking_loop::events() {
+  if (!events_) events_ = std::make_unique<event_loop>();
+  return *events_;
+}
+
+boost::asio::any_io_executor blocking_loop::executor() { return events().io.get_executor(); }
+
+bool blocking_loop::is_on_strand() const noexcept {
+  return current() == this;  // set all through drive(), and only by it
+}
+
+void blocking_loop::set_alarm(time_point at) {
+  events().wake_up.set(at, [this] { expire_timers(now()); return timers_.empty() ? time_point::max() : timers_.earliest(); });
+}
+
+std::size_t blocking_loop::poll() {
+  if (!events_) return 0;
+  // Bounded, so that handlers that post each other do not starve the run.
+  std::size_t handlers = 0;
+  while (handlers < 64 && events_->io.poll_one() > 0) ++handlers;
+  return handlers;
+}
+
+void blocking_loop::run_one() {
+  boost::asio::io_context& io = events().io;
+  if (io.stopped()) io.restart();  // by foreign code that found its way to it
+  io.run_one();
+}
+
+void blocking_loop::wait() { run_one(); }
+
+void blocking_loop::drive(scope& root, const bool& is_finished) {
+  const current_mark mark(*this);
+  std::exception_ptr escaped;
+  for (;;) {
+    drain();
+    if (is_finished) break;
+    try {
+      if (ready_.empty()) wait();
+      else poll();
+    } catch (...) {
+      if (escaped) throw;
+      escaped = std::current_exception();
+      root.cancel(cancelled_because(stop_reason::handler_threw));
+    }
+  }
+  if (events_) end_events(escaped);
+  if (escaped) std::rethrow_exception(escaped);
+}
+
+// The body has ended, but other threads may still hold the executor (one that has just completed an operation lets go of
+// it a little later), and foreign code may have started something on it. The event loop stays until they are done.
+void blocking_loop::end_events(std::exception_ptr& escaped) {
+  events_->wake_up.cancel();
+  events_->work.reset();
+  if (events_->io.stopped()) events_->io.restart();
+  for (;;) {
+    try {
+      events_->io.run();
+      return;
+    } catch (...) {
+      if (!escaped) escaped = std::current_exception();
+    }
+  }
+}
+
+}  // namespace aethergraph::detail

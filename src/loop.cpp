@@ -1,0 +1,67 @@
+#include "aethergraph/detail/loop.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+
+namespace aethergraph::detail {
+
+namespace {
+thread_local constinit loop* current_loop = nullptr;
+}
+
+loop* loop::current() noexcept { return current_loop; }
+
+loop::current_mark::current_mark(loop& l) noexcept : outer_(current_loop) { current_loop = &l; }
+loop::current_mark::~current_mark() { current_loop = outer_; }
+
+void loop::drain() noexcept {
+  const current_mark mark(*this);
+  draining_ = true;
+  steps_left_ = steps_between_looks;
+  while (!ready_.empty() && steps_left_ > 0) {
+    --steps_left_;
+    ready_item& i = next_ready();
+    i.on_ready(i);
+  }
+  draining_ = false;
+}
+
+void loop::add_timer(timer& t) {
+  timers_.add(t);
+  if (t.position == 0) {
+    try {
+      set_alarm(t.at);
+    } catch (...) {
+      timers_.remove(t);
+      throw;
+    }
+  }
+}
+
+boost::asio::any_io_executor loop::tracked_executor() {
+  return boost::asio::prefer(executor(), boost::asio::execution::outstanding_work.tracked);
+}
+
+void loop::expire_timers(time_point now) noexcept {
+  const quiet guard(*this);
+  while (!timers_.empty() && timers_.earliest() <= now) {
+    timer& t = timers_.pop();
+    t.on_expiry(t);
+  }
+}
+
+void loop::make_ready_from_anywhere(ready_item& i) {
+  if (current() == this) {
+    make_ready(i);
+    wake();
+    return;
+  }
+  if (!try_add_reference()) return;  // the run is being torn down, and the item with it
+  const boost::asio::any_io_executor ex = tracked_executor();
+  boost::asio::post(ex, [self = loop_reference(*this, loop_reference::adopt), &i] {
+    self->make_ready(i);
+    self->wake();
+  });
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,144 @@
+#include "aethergraph/detail/strand_loop.hpp"
+
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/post.hpp>
+#include <mutex>
+#include <utility>
+
+namespace aethergraph::detail {
+
+/// The live runs of one execution context. When the context goes, they go.
+// Invariant: holds one reference to each loop in its list.
+class run_registry final : public boost::asio::execution_context::service {
+ public:
+  static boost::asio::execution_context::id id;
+
+  explicit run_registry(boost::asio::execution_context& owner) : service(owner) {}
+
+  void add(strand_loop& l) noexcept {
+    const std::lock_guard lock(mutex_);
+    l.previous_ = nullptr;
+    l.next_ = first_;
+    if (first_) first_->previous_ = &l;
+    first_ = &l;
+  }
+
+  /// True: the loop was in the list, and the caller now owns its reference.
+  bool remove(strand_loop& l) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!l.previous_ && first_ != &l) return false;
+    (l.previous_ ? l.previous_->next_ : first_) = l.next_;
+    if (l.next_) l.next_->previous_ = l.previous_;
+    l.previous_ = nullptr;
+    return true;
+  }
+
+ private:
+  void shutdown() override {
+    for (;;) {
+      strand_loop* l = nullptr;
+      {
+        const std::lock_guard lock(mutex_);
+        l = first_;
+        if (!l) return;
+        first_ = l->next_;
+        if (first_) first_->previous_ = nullptr;
+        l->previous_ = nullptr;
+      }
+      l->drop_reference();
+    }
+  }
+
+  std::mutex mutex_;
+  strand_loop* first_ = nullptr;
+};
+
+boost::asio::execution_context::id run_registry::id;
+
+struct cancel_gate::state {
+  std::mutex mutex;
+  strand_loop* loop;
+};
+
+cancel_gate::cancel_gate(strand_loop& l) noexcept : state_(new state{{}, &l}) {}
+cancel_gate::~cancel_gate() = default;
+
+void cancel_gate::cancel() const {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->loop) state_->loop->cancel_from_anywhere();
+}
+
+void cancel_gate::close() noexcept {
+  const std::lock_guard lock(state_->mutex);
+  state_->loop = nullptr;
+}
+
+strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
+    : strand_(boost::asio::make_strand(ex)),
+      work_(ex),
+      alarm_(strand_),
+      registry_(boost::asio::use_service<run_registry>(
+          boost::asio::query(ex, boost::asio::execution::context))) {
+  registry_.add(*this);
+}
+
+strand_loop::~strand_loop() { registry_.remove(*this); }  // still there only if its construction has failed
+
+void strand_loop::begin() {
+  try {
+    boost::asio::post(strand_, [self = loop_reference(*this), this] {
+      start();
+      wake();
+    });
+  } catch (...) {
+    if (registry_.remove(*this)) drop_reference();
+    throw;
+  }
+}
+
+void strand_loop::look() noexcept {
+  if (was_delivered_) return;
+  drain();
+  if (is_finished_) {
+    was_delivered_ = true;
+    alarm_.cancel();
+    deliver();
+    work_.reset();
+    if (registry_.remove(*this)) drop_reference();
+  } else if (!ready_.empty()) {
+    boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
+  }
+}
+
+void strand_loop::set_alarm(time_point at) {
+  alarm_.set(at, [self = loop_reference(*this), this] {
+    if (was_delivered_) return time_point::max();
+    expire_timers(now());
+    wake();
+    return timers_.empty() ? time_point::max() : timers_.earliest();
+  });
+}
+
+std::shared_ptr<cancel_gate> strand_loop::gate() {
+  if (!gate_) gate_ = std::make_shared<cancel_gate>(*this);
+  return gate_;
+}
+
+void strand_loop::cancel_from_anywhere() {
+  if (!try_add_reference()) return;
+  boost::asio::post(strand_, [self = loop_reference(*this, loop_reference::adopt), this] {
+    if (was_delivered_) return;
+    {
+      const quiet guard(*this);
+      root().cancel(cancelled_because(stop_reason::asked_by_caller));
+    }
+    wake();
+  });
+}
+
+void strand_loop::dispose() noexcept {
+  if (gate_) gate_->close();
+  delete this;
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,56 @@
+#include "aethergraph/task_group.hpp"
+
+namespace aethergraph {
+
+task_group::~task_group() {
+  while (first_) delete std::exchange(first_, first_->next);  // only when the run is torn down
+}
+
+void task_group::open(detail::environment& e, detail::receiver& r) noexcept {
+  parent_ = &r;
+  scope_.open(e);
+}
+
+void task_group::add(spawned_base& s) noexcept {
+  s.next = first_;
+  if (first_) first_->previous = &s;
+  first_ = &s;
+  ++spawned_;
+  scope_.home().make_ready(s);
+}
+
+void task_group::note(const std::exception_ptr& error) noexcept {
+  if (!error) return;
+  if (error == scope_.stop_error()) {
+    ended_by_stop_ = true;
+    return;
+  }
+  if (!failure_) failure_ = error;
+  scope_.cancel(detail::cancelled_because(detail::stop_reason::sibling_failed));
+}
+
+void task_group::spawned_ended(spawned_base& s, const std::exception_ptr& error) noexcept {
+  note(error);
+  (s.previous ? s.previous->next : first_) = s.next;
+  if (s.next) s.next->previous = s.previous;
+  delete &s;
+  if (--spawned_ == 0 && has_body_ended_) {
+    finish();
+    parent_->done();
+  }
+}
+
+bool task_group::body_ended(const std::exception_ptr& error) noexcept {
+  note(error);
+  has_body_ended_ = true;
+  if (spawned_ > 0) return false;
+  finish();
+  return true;
+}
+
+void task_group::finish() noexcept {
+  if (ended_by_stop_ && !failure_) failure_ = scope_.stop_error();
+  scope_.close();
+}
+
+}  // namespace aethergraph

@@ -1,0 +1,32 @@
+#include "aethergraph/timeout.hpp"
+
+#include "aethergraph/detail/run_state.hpp"
+
+namespace aethergraph::detail {
+
+void timeout_scope::open(environment& e, duration d) noexcept {
+  limit_ = d;
+  scope_.open(e);
+  loop& l = scope_.home();
+  at = saturating_add(l.now(), d);
+  on_expiry = [](timer& t) noexcept {
+    auto& self = static_cast<timeout_scope&>(t);
+    if (self.scope_.is_stopped()) return;  // by something else, which then is the cause of the end
+    self.has_expired_ = true;
+    self.scope_.cancel(cancelled_because(stop_reason::timeout));
+  };
+  try {
+    l.add_timer(*this);
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+}
+
+void timeout_scope::close(const std::exception_ptr& inner) noexcept {
+  if (is_pending()) scope_.home().remove_timer(*this);
+  failure_ = inner;
+  if (failure_ && has_expired_ && is_cancellation(failure_)) failure_ = std::make_exception_ptr(timed_out("timed out after " + to_text(limit_)));
+  scope_.close();
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,32 @@
+#include "aethergraph/use_task.hpp"
+
+namespace aethergraph::detail {
+
+bool is_aborted(const std::exception_ptr& e) noexcept {
+  try {
+    std::rethrow_exception(e);
+  } catch (const boost::system::system_error& s) {
+    return is_aborted(s.code());
+  } catch (...) {
+    return false;
+  }
+}
+
+void asio_wait::enter(environment& e, receiver& r) {
+  scope_ = e.cancellation;
+  parent_ = &r;
+  on_ready = [](ready_item& i) noexcept { static_cast<asio_wait&>(i).parent_->done(); };
+  on_cancel = [](cancellable_wait& w) noexcept {
+    static_cast<asio_wait&>(w).signal_.emit(boost::asio::cancellation_type::terminal);
+  };
+  scope_->add_wait(*this);
+  home().foreign_started();
+  static_cast<void>(home().executor());  // made here, not by whichever thread completes
+}
+
+void asio_wait::leave() noexcept {
+  scope_->remove_wait(*this);
+  home().foreign_ended();
+}
+
+}  // namespace aethergraph::detail

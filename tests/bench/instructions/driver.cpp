@@ -1,0 +1,47 @@
+// instructions MODE N: does one thing N times, for a tool that counts instructions. Two Ns tell the cost of one.
+#include <fmt/format.h>
+
+#include <aethergraph/aethergraph.hpp>
+#include <cstdint>
+#include <cstdlib>
+#include <numeric>
+#include <ranges>
+#include <string_view>
+
+namespace ag = aethergraph;
+
+namespace {
+
+const ag::tool work{"work", [](int x) -> ag::task<int> { co_return x + 1; }};
+
+const ag::graph_fn calls{"calls", [](int n) -> ag::task<std::int64_t> {
+                           std::int64_t sum = 0;
+                           for (int i = 0; i < n; ++i) sum += co_await work(i);
+                           co_return sum;
+                         }};
+
+const ag::graph_fn fan{"fan", [](int n) -> ag::task<std::int64_t> {
+                         const auto all = co_await ag::gather(std::views::iota(0, n) | std::views::transform(work));
+                         co_return std::accumulate(all.begin(), all.end(), std::int64_t{0});
+                       }};
+
+const ag::graph_fn empty{"empty", [](int x) -> ag::task<int> { co_return x + 1; }};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc == 3 ? argv[1] : "";
+  const int n = argc == 3 ? std::atoi(argv[2]) : 0;
+  std::int64_t sum = 0;
+  if (mode == "call") {
+    sum = ag::run(calls(n));
+  } else if (mode == "gather") {
+    sum = ag::run(fan(n));
+  } else if (mode == "run") {
+    for (int i = 0; i < n; ++i) sum += ag::run(empty(i));
+  } else {
+    fmt::print(stderr, "usage: instructions call|gather|run N\n");
+    return 2;
+  }
+  fmt::print("{}\n", sum);  // so that nothing is left out
+}

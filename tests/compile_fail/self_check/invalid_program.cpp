@@ -1,0 +1,7 @@
+// compiles: not so
+#include <aethergraph/aethergraph.hpp>
+
+namespace ag = aethergraph;
+
+const ag::tool work{"work", [](int x) -> ag::task<int> { co_return 2 * x; }};
+const auto c = work(1, 2);

@@ -1,0 +1,58 @@
+// What a steady state allocates: nothing.
+
+#include <aethergraph/aethergraph.hpp>
+#include <chrono>
+#include <ranges>
+
+#include "support/allocation_count.hpp"
+#include "support/catch.hpp"
+
+namespace ag = aethergraph;
+
+namespace {
+
+const ag::tool twice{"twice", [](int x) -> ag::task<int> { co_return 2 * x; }};
+const ag::tool plain{"plain", [](int x) { return 2 * x; }};
+const ag::tool yielding{"yielding", [](int x) -> ag::task<int> {
+                          co_await ag::sleep_for(std::chrono::seconds(0));
+                          co_return x;
+                        }};
+const ag::graph_fn nothing{"nothing", [](int x) -> ag::task<int> { co_return x; }};
+
+/// Allocations of the second half of `rounds`, when everything is warm.
+template <class Step>
+ag::task<std::size_t> steady(int rounds, Step step) {
+  for (int i = 0; i < rounds; ++i) co_await step(i);
+  const std::size_t before = test::allocations();
+  for (int i = 0; i < rounds; ++i) co_await step(i);
+  co_return test::allocations() - before;
+}
+
+}  // namespace
+
+TEST_CASE("a call in a steady state allocates nothing") {
+  CHECK(ag::run(steady(1000, [](int i) { return twice(i); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return plain(i); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return yielding(i); })) == 0);
+}
+
+TEST_CASE("a race, a pair gathered and a semaphore in a steady state allocate nothing") {
+  CHECK(ag::run(steady(1000, [](int i) { return ag::race(twice(i), yielding(i)); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return ag::gather(yielding(i), yielding(i)); })) == 0);
+  ag::semaphore one(1);
+  CHECK(ag::run(steady(1000, [&](int) { return one.acquire(); })) == 0);
+}
+
+TEST_CASE("a nested run in a steady state allocates nothing") {
+  CHECK(ag::run(steady(1000, [](int i) { return nothing(i); })) == 0);
+}
+
+TEST_CASE("a gather of many allocates once for its children and once for their results") {
+  auto gather_twice = []() -> ag::task<std::size_t> {
+    static_cast<void>(co_await ag::gather(std::views::iota(0, 20'000) | std::views::transform(yielding)));
+    const std::size_t before = test::allocations();
+    static_cast<void>(co_await ag::gather(std::views::iota(0, 20'000) | std::views::transform(yielding)));
+    co_return test::allocations() - before;
+  };
+  CHECK(ag::run(gather_twice()) == 2);
+}
