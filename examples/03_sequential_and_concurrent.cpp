@@ -10,30 +10,30 @@ namespace ag = aethergraph;
 using namespace std::chrono_literals;
 
 const ag::tool weather{"weather", [](std::string city) -> ag::task<int> {
-                         co_await ag::sleep_for(30ms);
-                         co_return static_cast<int>(city.size()) + 10;
-                       }};
+  co_await ag::sleep_for(30ms);
+  co_return static_cast<int>(city.size()) + 10;
+}};
 const ag::tool traffic{"traffic", [](std::string city) -> ag::task<std::string> {
-                         co_await ag::sleep_for(20ms);
-                         co_return "calm in " + city;
-                       }};
+  co_await ag::sleep_for(20ms);
+  co_return "calm in " + city;
+}};
 const ag::tool book_table{"book_table", []() -> ag::task<> { co_await ag::sleep_for(10ms); }};
 
 // An await finishes before the next begins: right where one needs the result of the other.
 const ag::graph_fn sequential{"sequential", [](std::string city) -> ag::task<std::string> {
-                                const int degrees = co_await weather(city);
-                                const std::string roads = co_await traffic(city);
-                                co_await book_table();
-                                co_return fmt::format("{} degrees, {}", degrees, roads);
-                              }};
+  const int degrees = co_await weather(city);
+  const std::string roads = co_await traffic(city);
+  co_await book_table();
+  co_return fmt::format("{} degrees, {}", degrees, roads);
+}};
 
 // gather starts all of them before it awaits any, and gives their results in the order of its arguments. A call
 // without a result leaves a std::monostate in the tuple.
 const ag::graph_fn concurrent{"concurrent", [](std::string city) -> ag::task<std::string> {
-                                auto all = co_await ag::gather(weather(city), traffic(city), book_table());
-                                const auto& [degrees, roads, booked] = all;
-                                co_return fmt::format("{} degrees, {}", degrees, roads);
-                              }};
+  auto all = co_await ag::gather(weather(city), traffic(city), book_table());
+  const auto& [degrees, roads, booked] = all;
+  co_return fmt::format("{} degrees, {}", degrees, roads);
+}};
 
 int main() {
   // A simulation runs agents in virtual time: sleeps take none, and it tells how long they would have taken.

@@ -28,24 +28,24 @@ asio::awaitable<void> serve_echo(tcp::acceptor& acceptor) {
 
 // A tool awaits any Asio operation with use_task. Its objects are made with the executor of the run.
 const ag::tool ask{"ask", [](tcp::endpoint server, std::string text) -> ag::task<std::string> {
-                     tcp::socket socket(co_await asio::this_coro::executor);
-                     co_await socket.async_connect(server, ag::use_task);
-                     co_await asio::async_write(socket, asio::buffer(text), ag::use_task);
-                     text.resize(co_await socket.async_read_some(asio::buffer(text), ag::use_task));
-                     co_return text;
-                   }};
+  tcp::socket socket(co_await asio::this_coro::executor);
+  co_await socket.async_connect(server, ag::use_task);
+  co_await asio::async_write(socket, asio::buffer(text), ag::use_task);
+  text.resize(co_await socket.async_read_some(asio::buffer(text), ag::use_task));
+  co_return text;
+}};
 
 // A tool may also be a coroutine of Asio's as it stands.
 const ag::tool nap{"nap", []() -> asio::awaitable<int> {
-                     asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(1));
-                     co_await timer.async_wait(asio::use_awaitable);
-                     co_return 1;
-                   }};
+  asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(1));
+  co_await timer.async_wait(asio::use_awaitable);
+  co_return 1;
+}};
 
 const ag::graph_fn talk{"talk", [](tcp::endpoint server) -> ag::task<std::string> {
-                          auto both = co_await ag::gather(ask(server, "echo me"), nap());
-                          co_return fmt::format("'{}' after {} ms", std::get<0>(both), std::get<1>(both));
-                        }};
+  auto both = co_await ag::gather(ask(server, "echo me"), nap());
+  co_return fmt::format("'{}' after {} ms", std::get<0>(both), std::get<1>(both));
+}};
 
 // A coroutine of Asio's awaits a run, as any other operation.
 asio::awaitable<void> talk_from_asio(tcp::endpoint server) {
@@ -67,7 +67,7 @@ int main() {
   io.restart();
 
   ag::run_async(io, talk(next_client()), {},
-                [](std::exception_ptr e, std::string answer) { fmt::print("callback: {}\n", e ? "failed" : answer); });
+      [](std::exception_ptr e, std::string answer) { fmt::print("callback: {}\n", e ? "failed" : answer); });
   io.run();
   io.restart();
 

@@ -11,32 +11,31 @@ namespace ag = aethergraph;
 using namespace std::chrono_literals;
 
 const ag::tool has_come{"has_come", [](int round) -> ag::task<bool> {
-                          co_await ag::sleep_for(100ms);
-                          co_return round == 3;
-                        }};
+  co_await ag::sleep_for(100ms);
+  co_return round == 3;
+}};
 
 // The agent under test: asks with a growing pause in between, and gives up after an hour.
 const ag::graph_fn wait_for_it{"wait_for_it", []() -> ag::task<int> {
-                                 ag::duration pause = 1min;
-                                 for (int round = 1;; ++round, pause *= 2) {
-                                   if (co_await has_come(round)) co_return round;
-                                   co_await ag::sleep_for(pause);
-                                 }
-                               }};
+  ag::duration pause = 1min;
+  for (int round = 1;; ++round, pause *= 2) {
+    if (co_await has_come(round)) co_return round;
+    co_await ag::sleep_for(pause);
+  }
+}};
 
 const ag::tool think{"think", [](char who) -> ag::task<char> {
-                       co_await ag::sleep_for(1ms);
-                       co_return who;
-                     }};
+  co_await ag::sleep_for(1ms);
+  co_return who;
+}};
 
 // Its result depends on who is ready first, which no test on a real clock would show reliably.
 const ag::graph_fn speakers{"speakers", []() -> ag::task<std::string> {
-                              const std::string names = "abc";
-                              std::string order;
-                              co_await ag::as_completed(names | std::views::transform(think),
-                                                        [&order](char who) { order.push_back(who); });
-                              co_return order;
-                            }};
+  const std::string names = "abc";
+  std::string order;
+  co_await ag::as_completed(names | std::views::transform(think), [&order](char who) { order.push_back(who); });
+  co_return order;
+}};
 
 int main() {
   // Three minutes and three questions pass in no time, and the end of the hour is tested as easily.

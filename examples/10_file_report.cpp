@@ -24,17 +24,16 @@ namespace fs = std::filesystem;
 asio::awaitable<file_facts> read_elsewhere(std::string path) { co_return read_file_facts(path); }
 
 const ag::tool examine{"examine", [](ag::context& ctx, std::string path) -> ag::task<file_facts> {
-                         auto facts =
-                             co_await asio::co_spawn(asio::system_executor(), read_elsewhere(path), ag::use_task);
-                         co_await ctx.channel().send_text(fmt::format("{}: {} bytes", path, facts.bytes));
-                         co_return facts;
-                       }};
+  auto facts = co_await asio::co_spawn(asio::system_executor(), read_elsewhere(path), ag::use_task);
+  co_await ctx.channel().send_text(fmt::format("{}: {} bytes", path, facts.bytes));
+  co_return facts;
+}};
 
 // One outcome for each path: a file that cannot be read must not cost the report of the others.
-const ag::graph_fn examine_all{"examine_all",
-                               [](std::vector<std::string> paths) -> ag::task<std::vector<ag::result<file_facts>>> {
-                                 co_return co_await ag::gather_results(paths | std::views::transform(examine));
-                               }};
+const ag::graph_fn examine_all{
+    "examine_all", [](std::vector<std::string> paths) -> ag::task<std::vector<ag::result<file_facts>>> {
+  co_return co_await ag::gather_results(paths | std::views::transform(examine));
+}};
 
 // Follows no symbolic links, as `find`. What cannot be opened is listed too: whoever reads it says why.
 void list_files(const fs::directory_entry& entry, std::vector<std::string>& files) {

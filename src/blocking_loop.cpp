@@ -28,7 +28,10 @@ bool blocking_loop::is_on_strand() const noexcept {
 }
 
 void blocking_loop::set_alarm(time_point at) {
-  events().wake_up.set(at, [this] { expire_timers(now()); return timers_.empty() ? time_point::max() : timers_.earliest(); });
+  events().wake_up.set(at, [this] {
+    expire_timers(now());
+    return timers_.empty() ? time_point::max() : timers_.earliest();
+  });
 }
 
 std::size_t blocking_loop::poll() {
@@ -66,8 +69,8 @@ void blocking_loop::drive(scope& root, const bool& is_finished) {
   if (escaped) std::rethrow_exception(escaped);
 }
 
-// The body has ended, but other threads may still hold the executor (one that has just completed an operation lets go of
-// it a little later), and foreign code may have started something on it. The event loop stays until they are done.
+// The body has ended, but other threads may still hold the executor (one that has just completed an operation lets go
+// of it a little later), and foreign code may have started something on it. The event loop stays until they are done.
 void blocking_loop::end_events(std::exception_ptr& escaped) {
   events_->wake_up.cancel();
   events_->work.reset();

@@ -1,4 +1,5 @@
-// Coroutine frames come from a free list a thread and size class, so that steady work never meets the general allocator.
+// Coroutine frames come from a free list a thread and size class, so that steady work never meets the general
+// allocator.
 
 #include <array>
 #include <cstddef>
@@ -28,7 +29,7 @@ struct free_block {
 };
 
 constexpr std::size_t granularity = 64;
-constexpr std::size_t classes = 32;                          // frames of up to 2 KiB
+constexpr std::size_t classes = 32;                             // frames of up to 2 KiB
 constexpr std::size_t kept_bytes_limit = std::size_t{8} << 20;  // a thread; what is beyond goes back at once
 
 // Invariant: kept_bytes is the size of all blocks in `lists`; nothing is kept once `is_closed`.
@@ -88,7 +89,8 @@ void free_frame(void* p, std::size_t size) noexcept {
     ::operator delete(p);
     return;
   }
-  if (!mine.has_closer) [[unlikely]] register_closer();
+  if (!mine.has_closer) [[unlikely]]
+    register_closer();
   auto* b = static_cast<free_block*>(p);
   b->next = mine.lists[c];
   mine.lists[c] = b;

@@ -71,8 +71,8 @@ void run_state::end(std::exception_ptr& failure) noexcept {
   if (deadline_.is_pending()) home().remove_timer(deadline_);
   close();
   if (failure && deadline_.has_passed && is_cancellation(failure))
-    failure = std::make_exception_ptr(
-        timed_out(fmt::format("run of '{}' timed out: its deadline of {} has passed", name_, to_text(*options_.deadline))));
+    failure = std::make_exception_ptr(timed_out(
+        fmt::format("run of '{}' timed out: its deadline of {} has passed", name_, to_text(*options_.deadline))));
 }
 
 void run_state::note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {

@@ -64,8 +64,7 @@ bool is_cancellation(const std::exception_ptr& e) noexcept {
 }
 
 const std::exception_ptr& cancelled_because(stop_reason why) noexcept {
-  static const auto& reasons = *new std::array{
-      std::make_exception_ptr(cancelled("cancelled by the caller of the run")),
+  static const auto& reasons = *new std::array{std::make_exception_ptr(cancelled("cancelled by the caller of the run")),
       std::make_exception_ptr(cancelled("cancelled: the deadline of the run has passed")),
       std::make_exception_ptr(cancelled("cancelled: it took longer than its timeout")),
       std::make_exception_ptr(cancelled("cancelled: something that was awaited with it failed")),

@@ -26,7 +26,8 @@ void simulation::simulated_loop::wait() {
   }
   if (foreign_ == 0) {
     if (poll() > 0) return;
-    throw error("deadlock: nothing is ready, no timer is pending and no operation is under way, but the run has not ended");
+    throw error(
+        "deadlock: nothing is ready, no timer is pending and no operation is under way, but the run has not ended");
   }
   run_one();
 }

@@ -77,8 +77,7 @@ strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
     : strand_(boost::asio::make_strand(ex)),
       work_(ex),
       alarm_(strand_),
-      registry_(boost::asio::use_service<run_registry>(
-          boost::asio::query(ex, boost::asio::execution::context))) {
+      registry_(boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context))) {
   registry_.add(*this);
 }
 

@@ -25,7 +25,8 @@ void timeout_scope::open(environment& e, duration d) noexcept {
 void timeout_scope::close(const std::exception_ptr& inner) noexcept {
   if (is_pending()) scope_.home().remove_timer(*this);
   failure_ = inner;
-  if (failure_ && has_expired_ && is_cancellation(failure_)) failure_ = std::make_exception_ptr(timed_out("timed out after " + to_text(limit_)));
+  if (failure_ && has_expired_ && is_cancellation(failure_))
+    failure_ = std::make_exception_ptr(timed_out("timed out after " + to_text(limit_)));
   scope_.close();
 }
 

@@ -3,9 +3,7 @@
 namespace aethergraph::detail {
 
 namespace {
-bool is_before(const timer& a, const timer& b) noexcept {
-  return a.at != b.at ? a.at < b.at : a.order < b.order;
-}
+bool is_before(const timer& a, const timer& b) noexcept { return a.at != b.at ? a.at < b.at : a.order < b.order; }
 }  // namespace
 
 void timer_queue::place(timer& t, std::size_t position) noexcept {

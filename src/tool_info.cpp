@@ -12,14 +12,14 @@ namespace {
 
 std::string problem_of(std::string_view name, const tool_options& o) {
   if (name.empty()) return "a tool has an empty name; give it a name such as \"fetch\"";
-  const char* field = o.timeout                 ? "timeout"
+  const char* field = o.timeout                   ? "timeout"
                       : o.retry.max_attempts != 1 ? "retry"
-                      : o.pool                  ? "pool"
-                      : o.weight != 1           ? "weight"
-                      : o.rate                  ? "rate"
-                      : o.priority != 0         ? "priority"
-                      : o.workers               ? "workers"
-                                                : nullptr;
+                      : o.pool                    ? "pool"
+                      : o.weight != 1             ? "weight"
+                      : o.rate                    ? "rate"
+                      : o.priority != 0           ? "priority"
+                      : o.workers                 ? "workers"
+                                                  : nullptr;
   if (!field) return {};
   return fmt::format("tool '{}': the option `{}` is not supported by this version; leave it out", name, field);
 }

@@ -1,5 +1,5 @@
-// AetherGraph for C++: agents and task graphs as C++20 coroutines. This one include brings in everything but the optional
-// parts.
+// AetherGraph for C++: agents and task graphs as C++20 coroutines. This one include brings in everything but the
+// optional parts.
 #pragma once
 
 #include "aethergraph/as_completed.hpp"

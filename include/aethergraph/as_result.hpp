@@ -46,8 +46,8 @@ class operation<as_result_awaitable<A>> {
 
 }  // namespace detail
 
-/// Awaited in a task, gives the outcome as a `result<T>`: a value or an exception. C++ allows no `co_await` in a handler,
-/// so this is how clean-up after a failure awaits.
+/// Awaited in a task, gives the outcome as a `result<T>`: a value or an exception. C++ allows no `co_await` in a
+/// handler, so this is how clean-up after a failure awaits.
 ///
 /// Errors: never throws what the awaitable threw. Cancellation: the result holds `cancelled`; later awaits throw it.
 /// Example: `auto r = co_await ag::as_result(work(x)); if (!r) co_await ag::shielded(clean_up());`

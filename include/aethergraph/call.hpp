@@ -19,12 +19,11 @@ namespace aethergraph {
 ///
 /// It owns decayed copies of its arguments and what it needs of the tool, so it may outlive both.
 ///
-/// Errors: what the tool's body throws reaches the `co_await`; a tool with bad options, `option_error`; awaited a second
-/// time, `error`.
-/// Cancellation: a call that waits for a slot leaves the queue and throws `cancelled`, its body never starts; a body
-/// that runs is asked to stop, and awaited.
-/// Slot: one while the body runs, lent to the calls that the body awaits (see docs/guide/concurrency.md).
-/// Awaited from a `boost::asio::awaitable`, it runs at once, in no run and under no cap (immediate mode).
+/// Errors: what the tool's body throws reaches the `co_await`; a tool with bad options, `option_error`; awaited a
+/// second time, `error`. Cancellation: a call that waits for a slot leaves the queue and throws `cancelled`, its body
+/// never starts; a body that runs is asked to stop, and awaited. Slot: one while the body runs, lent to the calls that
+/// the body awaits (see docs/guide/concurrency.md). Awaited from a `boost::asio::awaitable`, it runs at once, in no run
+/// and under no cap (immediate mode).
 template <class R, class... Args, class F>
 class [[nodiscard("a call does nothing until it is awaited")]] call<R(Args...), F> {
  public:
@@ -116,7 +115,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke();
-        if (!t.promise_) throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->name));
+        if (!t.promise_)
+          throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->name));
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
@@ -138,26 +138,24 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   }
 
   raw invoke() {
-    return std::apply(
-        [this](Args&... a) -> raw {
-          if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
-          else return (*call_.callable_)(std::move(a)...);
-        },
-        call_.arguments_);
+    return std::apply([this](Args&... a) -> raw {
+      if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
+      else return (*call_.callable_)(std::move(a)...);
+    }, call_.arguments_);
   }
 
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
     this->outcome.fail(
         tool.problem.empty()
-            ? std::make_exception_ptr(
-                  error(fmt::format("this call of tool '{}' was awaited or moved from before; a call can be awaited once",
-                                    tool.name)))
+            ? std::make_exception_ptr(error(fmt::format(
+                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.name)))
             : std::make_exception_ptr(option_error(tool.problem)));
   }
 
   void note_failure() noexcept {
-    if (this->outcome.error()) [[unlikely]] cancellation->run().note_failure(*this, *call_.info_, this->outcome.error());
+    if (this->outcome.error()) [[unlikely]]
+      cancellation->run().note_failure(*this, *call_.info_, this->outcome.error());
   }
 
   // The slot first, then whoever awaits: both by way of the ready list.

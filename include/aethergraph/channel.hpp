@@ -10,8 +10,8 @@
 
 namespace aethergraph {
 
-/// Where `ctx.channel()` sends messages. Derive from it to lead them anywhere: `send_text` is a coroutine, so that it may
-/// await sockets and timers of the run that sends.
+/// Where `ctx.channel()` sends messages. Derive from it to lead them anywhere: `send_text` is a coroutine, so that it
+/// may await sockets and timers of the run that sends.
 ///
 /// Thread safety: one channel may serve runs on different threads at once; implementations see to it.
 class channel {

@@ -28,7 +28,8 @@ class context {
   [[nodiscard]] std::string run_id() const { return run().identity(); }
   /// Where messages go: the channel of the run's options, else its parent's, else the console.
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return run().channel(); }
-  /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long asks.
+  /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
+  /// asks.
   [[nodiscard]] bool stop_requested() const noexcept { return surroundings_->cancellation->is_stopped(); }
 
  private:

@@ -33,9 +33,9 @@ class timed_out : public error {
 
 /// One tool call of a run that failed.
 struct node_failure {
-  std::string node;         ///< the node's identity within its run, such as "fetch#3"
-  std::string tool;         ///< the tool's name
-  std::exception_ptr cause; ///< what the body threw
+  std::string node;          ///< the node's identity within its run, such as "fetch#3"
+  std::string tool;          ///< the tool's name
+  std::exception_ptr cause;  ///< what the body threw
 };
 
 }  // namespace aethergraph

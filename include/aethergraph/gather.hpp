@@ -77,8 +77,8 @@ class gather_scope {
 };
 
 template <failure_mode Mode, class Child>
-using gathered_t =
-    std::conditional_t<Mode == failure_mode::stop, regular<typename Child::result_type>, result<typename Child::result_type>>;
+using gathered_t = std::conditional_t<Mode == failure_mode::stop, regular<typename Child::result_type>,
+    result<typename Child::result_type>>;
 
 template <failure_mode Mode, class Child>
 gathered_t<Mode, Child> take_gathered(Child& c) {
@@ -169,8 +169,8 @@ class operation<gather_range<Mode, A>> : public gather_scope<Mode> {
 
 }  // namespace detail
 
-/// Awaited in a task, runs all of these at the same time (tool calls under the cap) and gives a tuple of what they gave,
-/// in argument order; `std::monostate` for `void`.
+/// Awaited in a task, runs all of these at the same time (tool calls under the cap) and gives a tuple of what they
+/// gave, in argument order; `std::monostate` for `void`.
 ///
 /// Errors: on a failure the rest is cancelled and awaited, then the first failure is thrown.
 /// Cancellation: reaches all of them; throws `cancelled` when all have ended.
@@ -186,8 +186,8 @@ auto gather(A&&... a) {
 template <detail::awaitable_range R>
 auto gather(R&& range) {
   detail::check_range<R>();
-  return detail::gather_range<detail::failure_mode::stop, detail::range_awaitable_t<R>>(std::in_place,
-                                                                                         std::forward<R>(range));
+  return detail::gather_range<detail::failure_mode::stop, detail::range_awaitable_t<R>>(
+      std::in_place, std::forward<R>(range));
 }
 template <class... A>
   requires detail::not_gatherable<A...>
@@ -208,8 +208,8 @@ auto gather_results(A&&... a) {
 template <detail::awaitable_range R>
 auto gather_results(R&& range) {
   detail::check_range<R>();
-  return detail::gather_range<detail::failure_mode::collect, detail::range_awaitable_t<R>>(std::in_place,
-                                                                                            std::forward<R>(range));
+  return detail::gather_range<detail::failure_mode::collect, detail::range_awaitable_t<R>>(
+      std::in_place, std::forward<R>(range));
 }
 template <class... A>
   requires detail::not_gatherable<A...>

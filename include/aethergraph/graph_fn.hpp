@@ -28,8 +28,8 @@ struct agent_definition {
 
 }  // namespace detail
 
-/// What calling an agent gives: nothing has happened yet. `run`, `run_async` and `try_run` execute it; awaited in a task,
-/// it is a nested run with its own cap.
+/// What calling an agent gives: nothing has happened yet. `run`, `run_async` and `try_run` execute it; awaited in a
+/// task, it is a nested run with its own cap.
 ///
 /// It owns decayed copies of its arguments, and may outlive its `graph_fn`. It runs once.
 /// Errors, cancellation: as for `run`. Slot: none in the run that awaits it.
@@ -69,7 +69,8 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
     on_body_end = [](body_operation& op) noexcept {
       static_cast<entry&>(op).run_->home().make_ready(op, &body_operation::finish);
     };
-    if (run_->home().may_start_here()) [[likely]] return start_here();
+    if (run_->home().may_start_here()) [[likely]]
+      return start_here();
     run_->home().make_ready(*this, [](ready_item& i) noexcept {
       auto& self = static_cast<entry&>(i);
       if (self.run_->is_stopped()) self.outcome.fail(self.run_->stop_error());
@@ -85,13 +86,11 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
       if (std::exchange(invocation_.was_run_, true) || !invocation_.definition_)
         throw error("this invocation was run before; an invocation can be run once");
       context_.surroundings_ = run_;
-      task<R> t = std::apply(
-          [this](Args&... a) -> task<R> {
-            const F& body = invocation_.definition_->body;
-            if constexpr (callable_traits<F>::wants_context) return body(context_, std::move(a)...);
-            else return body(std::move(a)...);
-          },
-          invocation_.arguments_);
+      task<R> t = std::apply([this](Args&... a) -> task<R> {
+        const F& body = invocation_.definition_->body;
+        if constexpr (callable_traits<F>::wants_context) return body(context_, std::move(a)...);
+        else return body(std::move(a)...);
+      }, invocation_.arguments_);
       if (!t.promise_) throw error("the function of a graph_fn returned a task that was awaited before");
       auto& p = *std::exchange(t.promise_, nullptr);
       p.outcome = &this->outcome;
@@ -111,7 +110,8 @@ template <class Signature, class F>
 struct run_traits<invocation<Signature, F>> {
   using body = entry<invocation<Signature, F>>;
   static std::string_view name(const invocation<Signature, F>& i) noexcept {
-    return i.definition_ ? std::string_view(i.definition_->name) : std::string_view("an invocation that was moved from");
+    return i.definition_ ? std::string_view(i.definition_->name)
+                         : std::string_view("an invocation that was moved from");
   }
   static std::optional<int> max_concurrency(const invocation<Signature, F>& i) noexcept {
     return i.definition_ ? i.definition_->max_concurrency : std::nullopt;
@@ -171,7 +171,7 @@ class graph_fn : public detail::graph_fn_base<F> {
       : detail::graph_fn_base<F>(name, std::move(f), options) {
     detail::check_callable<F>();
     static_assert(detail::is_task<typename detail::callable_traits<F>::raw>,
-                  "aethergraph: a graph_fn's function must be a coroutine that returns ag::task<R>");
+        "aethergraph: a graph_fn's function must be a coroutine that returns ag::task<R>");
   }
 };
 template <class F>

@@ -103,9 +103,9 @@ class operation<race_awaitable<A...>> : public race_scope {
   template <std::size_t... I>
   result_type take_from(std::index_sequence<I...>) {
     std::optional<result_type> taken;
-    static_cast<void>(((this->winner() == I &&
-                        (taken.emplace(std::in_place_index<I>, take_regular(std::get<I>(children_))), true)) ||
-                       ...));
+    static_cast<void>(
+        ((this->winner() == I && (taken.emplace(std::in_place_index<I>, take_regular(std::get<I>(children_))), true)) ||
+            ...));
     return std::move(*taken);
   }
 
@@ -114,8 +114,8 @@ class operation<race_awaitable<A...>> : public race_scope {
 
 }  // namespace detail
 
-/// Awaited in a task, runs these at the same time until the first has ended with a value or an exception; the others are
-/// then cancelled and awaited. Gives a `std::variant` in argument order, `std::monostate` for `void`.
+/// Awaited in a task, runs these at the same time until the first has ended with a value or an exception; the others
+/// are then cancelled and awaited. Gives a `std::variant` in argument order, `std::monostate` for `void`.
 ///
 /// Errors: the exception of the first, if it failed. What the others threw afterwards is dropped.
 /// Cancellation: reaches all of them. Slot: none of its own. What stands behind one that ends at once never starts.

@@ -82,7 +82,8 @@ class result {
 
  private:
   void check() const {
-    if (value_) [[likely]] return;
+    if (value_) [[likely]]
+      return;
     if (error_) std::rethrow_exception(error_);
     throw aethergraph::error("this result is empty: what it stands for has not ended");
   }

@@ -69,7 +69,7 @@ class operation<nested_run<A>> : public run_operation<A> {
 template <class A>
 constexpr void check_runnable() {
   static_assert(awaitable<A> || std::same_as<std::remove_cvref_t<A>, after_an_error>,
-                "aethergraph: only an invocation (a call of a graph_fn), a call of a tool or a task can be run");
+      "aethergraph: only an invocation (a call of a graph_fn), a call of a tool or a task can be run");
   if constexpr (awaitable<A>)
     static_assert(!std::is_lvalue_reference_v<A>, "aethergraph: running this uses it up; pass std::move(it)");
 }
@@ -151,11 +151,11 @@ auto run_async(Executor&& ex, A&& inv, const run_options& options, Token&& token
   detail::check_runnable<A&&>();
   using signature = detail::run_signature<detail::run_value_t<A>>;
   if constexpr (std::is_convertible_v<Executor, boost::asio::execution_context&>)
-    return detail::initiate_run<signature, std::remove_cvref_t<A>>(ex.get_executor(), std::forward<A>(inv), options,
-                                                                   std::forward<Token>(token));
+    return detail::initiate_run<signature, std::remove_cvref_t<A>>(
+        ex.get_executor(), std::forward<A>(inv), options, std::forward<Token>(token));
   else
-    return detail::initiate_run<signature, std::remove_cvref_t<A>>(ex, std::forward<A>(inv), options,
-                                                                   std::forward<Token>(token));
+    return detail::initiate_run<signature, std::remove_cvref_t<A>>(
+        ex, std::forward<A>(inv), options, std::forward<Token>(token));
 }
 
 }  // namespace aethergraph

@@ -51,8 +51,8 @@ class operation<shielded_awaitable<A>> {
 
 }  // namespace detail
 
-/// Awaited in a task, runs where no cancellation from outside reaches: neither a request made before nor one made while it
-/// runs. For short clean-up only, since whoever cancels waits for it.
+/// Awaited in a task, runs where no cancellation from outside reaches: neither a request made before nor one made while
+/// it runs. For short clean-up only, since whoever cancels waits for it.
 ///
 /// Errors: what the awaitable threw. Cancellation: none from outside; a `timeout` inside works as ever.
 /// Slot: none of its own.

@@ -7,8 +7,8 @@
 
 namespace aethergraph::testing {
 
-/// Executes runs in virtual time: sleeps, timeouts and deadlines take none, and which of several ready things goes first
-/// follows a seed. The same seed gives the same interleaving.
+/// Executes runs in virtual time: sleeps, timeouts and deadlines take none, and which of several ready things goes
+/// first follows a seed. The same seed gives the same interleaving.
 ///
 /// Asio operations of others wait in real time.
 /// Errors: a run in which nothing can ever happen again throws `error`, instead of hanging.

@@ -82,7 +82,7 @@ struct promise_value : promise_base {
     requires std::constructible_from<T, U> || std::is_reference_v<T>
   void return_value(U&& u) {
     static_assert(!std::is_reference_v<T> || std::is_lvalue_reference_v<U>,
-                  "aethergraph: a task<T&> must return something that outlives it");
+        "aethergraph: a task<T&> must return something that outlives it");
     outcome->emplace(std::forward<U>(u));
   }
 };
@@ -121,9 +121,9 @@ struct promise : promise_value<T> {
     else if constexpr (awaitable<A>)
       static_assert(sizeof(U) == 0, "aethergraph: awaiting uses this up; write `co_await std::move(it)`");
     else if constexpr (looks_like_a_tool<U>)
-      static_assert(sizeof(U) == 0, "aethergraph: a tool is not awaitable, a call of it is: `co_await tool(arguments…)`");
-    else
-      static_assert(sizeof(U) == 0, "aethergraph: this is not awaitable in an ag::task");
+      static_assert(
+          sizeof(U) == 0, "aethergraph: a tool is not awaitable, a call of it is: `co_await tool(arguments…)`");
+    else static_assert(sizeof(U) == 0, "aethergraph: this is not awaitable in an ag::task");
     return {};
   }
 };
@@ -144,7 +144,8 @@ class operation<task<T>> : public body_operation, public resulting<T> {
     loop& l = e.cancellation->home();
     parent = &r;
     surroundings_ = &e;
-    if (l.may_start_here()) [[likely]] return start_here(l);
+    if (l.may_start_here()) [[likely]]
+      return start_here(l);
     l.make_ready(*this, [](ready_item& i) noexcept {
       auto& self = static_cast<operation&>(i);
       scope& s = *self.surroundings_->cancellation;

@@ -87,7 +87,8 @@ class task_group {
   [[nodiscard]] bool body_ended(const std::exception_ptr& error) noexcept;
   void finish() noexcept;
 
-  // Invariant: spawned_ is the length of the list at first_; the scope is open until the body and all spawned have ended.
+  // Invariant: spawned_ is the length of the list at first_; the scope is open until the body and all spawned have
+  // ended.
   detail::scope scope_;
   detail::receiver* parent_ = nullptr;
   spawned_base* first_ = nullptr;
@@ -149,8 +150,8 @@ class operation<with_group_awaitable<Body>> {
 
 }  // namespace detail
 
-/// Awaited in a task, runs `body(group)`, a coroutine that may spawn children into the group; ends when the body and all
-/// children have ended, and gives what the body returned.
+/// Awaited in a task, runs `body(group)`, a coroutine that may spawn children into the group; ends when the body and
+/// all children have ended, and gives what the body returned.
 ///
 /// Errors: the first failure of the body or a child cancels the others; it is thrown when all have ended.
 /// Cancellation: reaches the body and all children. Slot: none of its own.
@@ -160,8 +161,8 @@ template <class Body>
 auto with_group(Body&& body) {
 #if defined(__GNUC__) && !defined(__clang__)
   static_assert(std::is_lvalue_reference_v<Body> || std::is_trivially_destructible_v<std::remove_cvref_t<Body>>,
-                "aethergraph: g++ destroys the captures of this lambda twice when it is written inside a co_await "
-                "expression; capture by reference, or give the lambda a name first");
+      "aethergraph: g++ destroys the captures of this lambda twice when it is written inside a co_await "
+      "expression; capture by reference, or give the lambda a name first");
 #endif
   return detail::with_group_awaitable<std::remove_cvref_t<Body>>(std::forward<Body>(body));
 }

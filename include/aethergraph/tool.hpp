@@ -87,8 +87,8 @@ class tool<R(Args...), F> {
   call_type operator()(Args... args) const& { return call_type{info_, callable_, std::forward<Args>(args)...}; }
   call_type operator()(Args... args) const&& {
     static_assert(std::is_trivially_destructible_v<F> || detail::is_any_callable<F>,
-                  "aethergraph: the callable of this temporary tool owns something, which g++ destroys twice inside a "
-                  "co_await expression; give the tool a name first");
+        "aethergraph: the callable of this temporary tool owns something, which g++ destroys twice inside a "
+        "co_await expression; give the tool a name first");
     return call_type{info_, callable_, std::forward<Args>(args)...};
   }
   /// Arguments that fit no parameters: says what is wrong.

@@ -23,9 +23,9 @@ namespace aethergraph {
 /// A completion token: `co_await timer.async_wait(ag::use_task)` in a `task`.
 ///
 /// Completion: what comes after a leading `error_code` or `exception_ptr`, as a value, or a tuple of several.
-/// Errors: an `error_code` is thrown as `boost::system::system_error` (wrap the token in `as_tuple` to get it as a value).
-/// Cancellation: the operation gets `terminal`; when it ends with "operation aborted", the `co_await` throws `cancelled`.
-/// Slot: none.
+/// Errors: an `error_code` is thrown as `boost::system::system_error` (wrap the token in `as_tuple` to get it as a
+/// value). Cancellation: the operation gets `terminal`; when it ends with "operation aborted", the `co_await` throws
+/// `cancelled`. Slot: none.
 struct use_task_t {
   constexpr use_task_t() {}
 };
@@ -115,7 +115,7 @@ class asio_handler<Operation, R(Args...)> {
     // Whoever completes did not care for the associated executor.
     const executor_type ex = here->tracked_executor();
     boost::asio::post(ex, [here = std::move(here), op = operation_,
-                           values = std::tuple<std::decay_t<Args>...>(std::move(a)...)]() mutable {
+                              values = std::tuple<std::decay_t<Args>...>(std::move(a)...)]() mutable {
       std::apply([op](auto&... v) { op->complete(std::move(v)...); }, values);
     });
   }
@@ -205,7 +205,7 @@ class operation<boost::asio::awaitable<T, Executor>> : public asio_wait, public 
     try {
       this->enter(e, r);
       boost::asio::co_spawn(Executor(this->home().executor()), keep_result(std::move(awaitable_), this->outcome),
-                            asio_handler<operation, void(std::exception_ptr)>(*this));
+          asio_handler<operation, void(std::exception_ptr)>(*this));
       return false;
     } catch (...) {
       this->leave();
@@ -244,7 +244,7 @@ struct boost::asio::async_result<aethergraph::use_task_t, Signatures...> {
   template <class Initiation, class... Args>
   static auto initiate(Initiation&& initiation, aethergraph::use_task_t, Args&&... args) {
     auto start = [initiation = std::decay_t<Initiation>(std::forward<Initiation>(initiation)),
-                  arguments = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](auto handler) mutable {
+                     arguments = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](auto handler) mutable {
       std::apply([&](auto&... a) { std::move(initiation)(std::move(handler), std::move(a)...); }, arguments);
     };
     return aethergraph::detail::asio_awaitable<std::tuple_element_t<0, std::tuple<Signatures...>>, decltype(start)>{

@@ -58,10 +58,10 @@ const ag::tool function_tool{"function_tool", [](int x) { return bench::work_on(
 template <auto& Work>
 void run_loop(benchmark::State& state) {
   const ag::graph_fn loop{"loop", []() -> ag::task<std::int64_t> {
-                            std::int64_t sum = 0;
-                            for (int i = 0; i < items; ++i) sum += co_await Work(i);
-                            co_return sum;
-                          }};
+    std::int64_t sum = 0;
+    for (int i = 0; i < items; ++i) sum += co_await Work(i);
+    co_return sum;
+  }};
   for (auto _ : state) bench::check_sum(state, items, ag::run(loop()));
   bench::count_items(state, items);
 }

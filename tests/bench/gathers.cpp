@@ -27,17 +27,17 @@ enum class pause { never, once };
 
 template <pause Pause>
 const ag::tool work{"work", [](int x) -> ag::task<int> {
-                      if constexpr (Pause == pause::once) co_await ag::sleep_for(0ns);
-                      co_return bench::work_on(x);
-                    }};
+  if constexpr (Pause == pause::once) co_await ag::sleep_for(0ns);
+  co_return bench::work_on(x);
+}};
 
 template <pause Pause, int Cap>
 void gather(benchmark::State& state) {
   const ag::graph_fn fan{"fan", []() -> ag::task<std::int64_t> {
-                           const std::vector<int> results =
-                               co_await ag::gather(std::views::iota(0, items) | std::views::transform(work<Pause>));
-                           co_return std::accumulate(results.begin(), results.end(), std::int64_t{0});
-                         }};
+    const std::vector<int> results =
+        co_await ag::gather(std::views::iota(0, items) | std::views::transform(work<Pause>));
+    co_return std::accumulate(results.begin(), results.end(), std::int64_t{0});
+  }};
   for (auto _ : state) bench::check_sum(state, items, ag::run(fan(), {.max_concurrency = Cap}));
   bench::count_items(state, items);
 }
@@ -70,10 +70,10 @@ void asio_gather(benchmark::State& state, asio::io_context& io, Make make) {
     std::int64_t sum = 0;
     asio::experimental::make_parallel_group(std::move(operations))
         .async_wait(asio::experimental::wait_for_all(),
-                    [&sum](const std::vector<std::size_t>&, const std::vector<std::exception_ptr>&,
-                           const std::vector<int>& results) {
-                      sum = std::accumulate(results.begin(), results.end(), std::int64_t{0});
-                    });
+            [&sum](const std::vector<std::size_t>&, const std::vector<std::exception_ptr>&,
+                const std::vector<int>& results) {
+      sum = std::accumulate(results.begin(), results.end(), std::int64_t{0});
+    });
     io.run();
     io.restart();
     bench::check_sum(state, items, sum);

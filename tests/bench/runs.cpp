@@ -25,10 +25,10 @@ BENCHMARK(empty_run)->Name("empty run/ag::run");
 
 void nested_run(benchmark::State& state) {
   const ag::graph_fn loop{"loop", []() -> ag::task<std::int64_t> {
-                            std::int64_t sum = 0;
-                            for (int i = 0; i < items; ++i) sum += co_await empty(i);
-                            co_return sum;
-                          }};
+    std::int64_t sum = 0;
+    for (int i = 0; i < items; ++i) sum += co_await empty(i);
+    co_return sum;
+  }};
   for (auto _ : state) bench::check_sum(state, items, ag::run(loop()));
   bench::count_items(state, items);
 }

@@ -65,8 +65,8 @@ class medians final : public benchmark::BenchmarkReporter {
   bool has_failed_ = false;
 };
 
-void print_ratio(const medians& m, std::string_view what, const std::string& above, const std::string& below,
-                 std::string_view aim) {
+void print_ratio(
+    const medians& m, std::string_view what, const std::string& above, const std::string& below, std::string_view aim) {
   if (m.of(above) > 0 && m.of(below) > 0) fmt::print("{} = {:.2f} ({})\n", what, m.of(above) / m.of(below), aim);
 }
 
@@ -74,8 +74,8 @@ void print_ratio(const medians& m, std::string_view what, const std::string& abo
 
 int main(int argc, char** argv) {
   // Flags of the command line come later, and win. The order is mixed so that a slow moment hits all competitors.
-  std::vector<std::string> arguments{argv[0], "--benchmark_repetitions=9", "--benchmark_min_time=0.02",
-                                     "--benchmark_enable_random_interleaving=true"};
+  std::vector<std::string> arguments{
+      argv[0], "--benchmark_repetitions=9", "--benchmark_min_time=0.02", "--benchmark_enable_random_interleaving=true"};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   std::vector<char*> pointers;
   for (std::string& a : arguments) pointers.push_back(a.data());
@@ -94,9 +94,9 @@ int main(int argc, char** argv) {
   const std::string transfer = bare + ", symmetric transfer";
   print_ratio(m, "capped call / bare coroutine", tool, m.of(bare) < m.of(transfer) ? bare : transfer, "aim <= 2");
   print_ratio(m, "Asio gather / ours, Asio without a cap", gather + "Asio parallel_group, no cap",
-              gather + "ag::gather, cap 4", "aim >= 10");
+      gather + "ag::gather, cap 4", "aim >= 10");
   print_ratio(m, "Asio gather / ours, both capped", gather + "Asio parallel_group and channel, cap 4",
-              gather + "ag::gather, cap 4", "aim >= 10");
+      gather + "ag::gather, cap 4", "aim >= 10");
   if (const double run = m.of("empty run/ag::run"); run > 0) fmt::print("empty run = {:.0f} ns (aim < 1000)\n", run);
   return m.has_failed() ? 1 : 0;
 }

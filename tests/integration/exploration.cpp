@@ -75,9 +75,13 @@ class random_program {
 
   ag::task<int> pause() {
     switch (below(3)) {
-      case 0: break;
-      case 1: co_await ag::sleep_for(0s); break;
-      default: co_await ag::sleep_for(std::chrono::milliseconds(below(5)));
+      case 0:
+        break;
+      case 1:
+        co_await ag::sleep_for(0s);
+        break;
+      default:
+        co_await ag::sleep_for(std::chrono::milliseconds(below(5)));
     }
     co_return 1;
   }
@@ -91,22 +95,22 @@ class random_program {
   // The tools. A body either awaits calls, or is a leaf that only waits for time.
   ag::tool<int(std::size_t, std::size_t, int)> branch{
       "branch", [this](std::size_t call, std::size_t run, int depth) -> ag::task<int> {
-        const entry here(seen, call);
-        co_return co_await steps(run, depth - 1, 2);
-      }};
+    const entry here(seen, call);
+    co_return co_await steps(run, depth - 1, 2);
+  }};
   ag::tool<int(std::size_t, std::size_t, int)> leaf_tool{
       "leaf", [this](std::size_t call, std::size_t run, int) -> ag::task<int> {
-        const entry here(seen, call);
-        const leaf counted(seen, run);
-        co_await pause();
-        if (below(40) == 0) throw std::runtime_error("failed on purpose");
-        co_return 1;
-      }};
+    const entry here(seen, call);
+    const leaf counted(seen, run);
+    co_await pause();
+    if (below(40) == 0) throw std::runtime_error("failed on purpose");
+    co_return 1;
+  }};
   ag::tool<int(std::size_t, std::size_t, int)> plain{"plain", [this](std::size_t call, std::size_t run, int) {
-                                                       const entry here(seen, call);
-                                                       const leaf counted(seen, run);
-                                                       return 1;
-                                                     }};
+    const entry here(seen, call);
+    const leaf counted(seen, run);
+    return 1;
+  }};
 
   auto some_call(std::size_t run, int depth) {
     const auto& t = depth > 0 && below(2) ? branch : below(3) ? leaf_tool : plain;
@@ -121,7 +125,8 @@ class random_program {
   ag::task<int> step(std::size_t run, int depth) {
     switch (below(9)) {
       case 0:
-      case 1: co_return co_await some_call(run, depth);
+      case 1:
+        co_return co_await some_call(run, depth);
       case 2: {
         const auto all = co_await ag::gather(some_calls(run, depth));
         co_return static_cast<int>(all.size());

@@ -14,9 +14,9 @@ namespace {
 
 const ag::tool increment{"increment", [](int x) -> ag::task<int> { co_return x + 1; }};
 const ag::tool nap{"nap", [](int x) -> ag::task<int> {
-                     co_await ag::sleep_for(std::chrono::nanoseconds(x % 7));
-                     co_return x;
-                   }};
+  co_await ag::sleep_for(std::chrono::nanoseconds(x % 7));
+  co_return x;
+}};
 const ag::tool plain{"plain", [](int x) { return x; }};
 
 ag::task<int> deep(int levels) {
@@ -41,10 +41,10 @@ constexpr int million = 1'000'000;
 
 TEST_CASE("a million calls one after another") {
   const ag::graph_fn agent{"agent", [](int n) -> ag::task<int> {
-                             int x = 0;
-                             for (int i = 0; i < n; ++i) x = co_await increment(x);
-                             co_return x;
-                           }};
+    int x = 0;
+    for (int i = 0; i < n; ++i) x = co_await increment(x);
+    co_return x;
+  }};
   CHECK(ag::run(agent(million)) == million);
 }
 

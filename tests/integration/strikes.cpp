@@ -23,13 +23,13 @@ struct outcome {
 
 /// Starts a program on an io_context; the handler notes how it ended.
 void start(asio::io_context& io, const test::program& program, probe& p, int cap, asio::cancellation_signal& signal,
-           outcome& end) {
+    outcome& end) {
   p.cancel = [&] { signal.emit(asio::cancellation_type::terminal); };
   ag::run_async(io.get_executor(), program(p), {.max_concurrency = cap},
-                asio::bind_cancellation_slot(signal.slot(), [&end](std::exception_ptr e, int) {
-                  ++end.calls;
-                  end.error = e;
-                }));
+      asio::bind_cancellation_slot(signal.slot(), [&end](std::exception_ptr e, int) {
+    ++end.calls;
+    end.error = e;
+  }));
 }
 
 template <class Error>

@@ -14,9 +14,9 @@ namespace {
 const ag::tool twice{"twice", [](int x) -> ag::task<int> { co_return 2 * x; }};
 const ag::tool plain{"plain", [](int x) { return 2 * x; }};
 const ag::tool yielding{"yielding", [](int x) -> ag::task<int> {
-                          co_await ag::sleep_for(std::chrono::seconds(0));
-                          co_return x;
-                        }};
+  co_await ag::sleep_for(std::chrono::seconds(0));
+  co_return x;
+}};
 const ag::graph_fn nothing{"nothing", [](int x) -> ag::task<int> { co_return x; }};
 
 /// Allocations of the second half of `rounds`, when everything is warm.

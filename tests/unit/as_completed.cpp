@@ -17,14 +17,14 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool after{"after", [](int ms) -> ag::task<int> {
-                       co_await ag::sleep_for(std::chrono::milliseconds{ms});
-                       co_return ms;
-                     }};
+  co_await ag::sleep_for(std::chrono::milliseconds{ms});
+  co_return ms;
+}};
 const ag::tool negative_fails{"negative_fails", [](int ms) -> ag::task<int> {
-                                co_await ag::sleep_for(std::chrono::milliseconds{ms < 0 ? -ms : ms});
-                                if (ms < 0) throw std::runtime_error("negative");
-                                co_return ms;
-                              }};
+  co_await ag::sleep_for(std::chrono::milliseconds{ms < 0 ? -ms : ms});
+  if (ms < 0) throw std::runtime_error("negative");
+  co_return ms;
+}};
 
 }  // namespace
 
@@ -99,8 +99,8 @@ TEST_CASE("as_completed hands on what only moves") {
   const ag::tool pointer{"pointer", [](int x) { return std::make_unique<int>(x); }};
   int sum = 0;
   auto body = [&]() -> ag::task<> {
-    co_await ag::as_completed(std::views::iota(0, 4) | std::views::transform(pointer),
-                              [&](std::unique_ptr<int> p) { sum += *p; });
+    co_await ag::as_completed(
+        std::views::iota(0, 4) | std::views::transform(pointer), [&](std::unique_ptr<int> p) { sum += *p; });
   };
   ag::run(body());
   CHECK(sum == 6);

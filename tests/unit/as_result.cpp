@@ -14,9 +14,9 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool odd_only{"odd_only", [](int x) {
-                          if (x % 2 == 0) throw std::runtime_error("even");
-                          return x;
-                        }};
+  if (x % 2 == 0) throw std::runtime_error("even");
+  return x;
+}};
 
 }  // namespace
 

@@ -29,9 +29,9 @@ struct no_default {
 
 const ag::tool doubled{"doubled", [](int x) -> ag::task<int> { co_return 2 * x; }};
 const ag::tool failing{"failing", [](int) -> ag::task<int> {
-                         co_await ag::sleep_for(0s);
-                         throw std::runtime_error("failed in immediate mode");
-                       }};
+  co_await ag::sleep_for(0s);
+  throw std::runtime_error("failed in immediate mode");
+}};
 
 // Runs a coroutine of Asio's to its end, and gives what it gives.
 template <class T>
@@ -49,7 +49,9 @@ TEST_CASE("a call names its tool") { CHECK(doubled(1).tool_name() == "doubled");
 TEST_CASE("a call that is dropped runs nothing") {
   bool ran = false;
   const ag::tool t{"t", [&](int) { ran = true; }};
-  { [[maybe_unused]] auto call = t(1); }
+  {
+    [[maybe_unused]] auto call = t(1);
+  }
   CHECK_FALSE(ran);
 }
 
@@ -69,9 +71,9 @@ TEST_CASE("a call owns its arguments until its body has ended") {
   std::weak_ptr<int> watch;
   bool alive_in_body = false;
   const ag::tool t{"t", [&](const std::shared_ptr<int>&) -> ag::task<> {
-                     co_await ag::sleep_for(0s);
-                     alive_in_body = !watch.expired();
-                   }};
+    co_await ag::sleep_for(0s);
+    alive_in_body = !watch.expired();
+  }};
   auto make = [&] {
     auto p = std::make_shared<int>(1);
     watch = p;
@@ -89,9 +91,9 @@ TEST_CASE("a call awaited from a coroutine of Asio's runs at once, in no run") {
 
 TEST_CASE("a call in immediate mode may suspend") {
   const ag::tool slow{"slow", [](int x) -> ag::task<int> {
-                        co_await ag::sleep_for(1ms);
-                        co_return x;
-                      }};
+    co_await ag::sleep_for(1ms);
+    co_return x;
+  }};
   auto body = [&]() -> asio::awaitable<int> { co_return co_await slow(3); };
   CHECK(run_asio(body()) == 3);
 }
@@ -110,9 +112,9 @@ TEST_CASE("a plain-function tool runs in immediate mode") {
 TEST_CASE("a call of void runs in immediate mode") {
   int got = 0;
   const ag::tool t{"t", [&](int x) -> ag::task<> {
-                     got = x;
-                     co_return;
-                   }};
+    got = x;
+    co_return;
+  }};
   auto body = [&]() -> asio::awaitable<int> {
     co_await t(4);
     co_return got;
@@ -131,9 +133,9 @@ TEST_CASE("a result without default constructor comes out of immediate mode") {
 
 TEST_CASE("a failure with a result without default constructor comes out of immediate mode") {
   const ag::tool t{"t", [](int x) -> ag::task<no_default> {
-                     if (x > 0) throw std::runtime_error("no value");
-                     co_return no_default{x};
-                   }};
+    if (x > 0) throw std::runtime_error("no value");
+    co_return no_default{x};
+  }};
   auto body = [&]() -> asio::awaitable<int> {
     no_default d = co_await t(6);
     co_return d.value;
@@ -179,10 +181,10 @@ TEST_CASE("a tool of Asio's kind may call another tool in immediate mode") {
 TEST_CASE("a call in immediate mode is cancelled with the coroutine of Asio's that awaits it") {
   bool was_cancelled = false;
   const ag::tool slow{"slow", [&](int x) -> ag::task<int> {
-                        auto r = co_await ag::as_result(ag::sleep_for(1h));
-                        was_cancelled = !r.has_value();
-                        co_return x;
-                      }};
+    auto r = co_await ag::as_result(ag::sleep_for(1h));
+    was_cancelled = !r.has_value();
+    co_return x;
+  }};
   auto body = [&]() -> asio::awaitable<void> { co_await slow(3); };
   asio::io_context io;
   asio::cancellation_signal signal;
@@ -199,6 +201,6 @@ TEST_CASE("a call that is awaited a second time is an error that names the tool"
     co_await std::move(c);
     co_return co_await std::move(c);
   };
-  CHECK_THROWS_WITH(ag::run(twice()),
-                    "this call of tool 'next' was awaited or moved from before; a call can be awaited once");
+  CHECK_THROWS_WITH(
+      ag::run(twice()), "this call of tool 'next' was awaited or moved from before; a call can be awaited once");
 }

@@ -84,9 +84,9 @@ TEST_CASE("a nested run with a null channel sends to its parent's") {
 TEST_CASE("a run with a null channel sends to the console") {
   ag::channel* used = nullptr;
   const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<> {
-                             used = &ctx.channel();
-                             co_return;
-                           }};
+    used = &ctx.channel();
+    co_return;
+  }};
   ag::run(agent(), {.channel = nullptr});
   CHECK(used == &ag::console());
 }
@@ -111,13 +111,13 @@ TEST_CASE("what the function of a callback channel throws reaches the sender") {
 TEST_CASE("what a channel throws may be caught by the sender") {
   failing_channel channel;
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<std::string> {
-                             try {
-                               co_await ctx.channel().send_text("it");
-                             } catch (const std::runtime_error& e) {
-                               co_return e.what();
-                             }
-                             co_return "sent";
-                           }};
+    try {
+      co_await ctx.channel().send_text("it");
+    } catch (const std::runtime_error& e) {
+      co_return e.what();
+    }
+    co_return "sent";
+  }};
   CHECK(ag::run(agent(), {.channel = &channel}) == "cannot send it");
 }
 
@@ -131,16 +131,18 @@ TEST_CASE("a channel may suspend its sender") {
 
 TEST_CASE("a message that is not awaited is not sent") {
   ag::memory_channel channel;
-  { [[maybe_unused]] auto t = channel.send_text("never"); }
+  {
+    [[maybe_unused]] auto t = channel.send_text("never");
+  }
   CHECK(channel.texts().empty());
 }
 
 TEST_CASE("a message to a channel is not sent by a run that was asked to stop") {
   ag::memory_channel channel;
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<> {
-                             co_await ag::as_result(ag::sleep_for(24h));
-                             co_await ctx.channel().send_text("too late");
-                           }};
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ctx.channel().send_text("too late");
+  }};
   CHECK_THROWS_AS(ag::testing::simulation(1).run(agent(), {.deadline = 1ms, .channel = &channel}), ag::timed_out);
   CHECK(channel.texts().empty());
 }
@@ -148,9 +150,9 @@ TEST_CASE("a message to a channel is not sent by a run that was asked to stop") 
 TEST_CASE("a message in a shielded clean-up is sent by a run that was asked to stop") {
   ag::memory_channel channel;
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<> {
-                             co_await ag::as_result(ag::sleep_for(24h));
-                             co_await ag::shielded(ctx.channel().send_text("goodbye"));
-                           }};
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ag::shielded(ctx.channel().send_text("goodbye"));
+  }};
   ag::testing::simulation(1).run(agent(), {.deadline = 1ms, .channel = &channel});
   CHECK(channel.texts() == std::vector<std::string>{"goodbye"});
 }

@@ -14,31 +14,31 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool whoami{"whoami", [](ag::context& ctx) -> ag::task<std::string> {
-                        co_await ag::sleep_for(0s);
-                        co_return ctx.id();
-                      }};
+  co_await ag::sleep_for(0s);
+  co_return ctx.id();
+}};
 
 static_assert(!std::is_copy_constructible_v<ag::context> && !std::is_move_constructible_v<ag::context>);
 
 }  // namespace
 
 TEST_CASE("a tool's body learns its name and the name of its run") {
-  const ag::tool tool{"tool",
-                      [](ag::context& ctx) { return std::string(ctx.name()) + " in " + std::string(ctx.run_name()); }};
+  const ag::tool tool{
+      "tool", [](ag::context& ctx) { return std::string(ctx.name()) + " in " + std::string(ctx.run_name()); }};
   const ag::graph_fn agent{"agent", [&]() -> ag::task<std::string> { co_return co_await tool(); }};
   CHECK(ag::run(agent()) == "tool in agent");
 }
 
 TEST_CASE("an agent's body learns its name") {
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<std::string> {
-                             co_return std::string(ctx.name()) + " in " + std::string(ctx.run_name());
-                           }};
+    co_return std::string(ctx.name()) + " in " + std::string(ctx.run_name());
+  }};
   CHECK(ag::run(agent()) == "agent in agent");
 }
 
 TEST_CASE("the context comes before the arguments") {
-  const ag::tool tool{"tool",
-                      [](ag::context& ctx, int a, int b) { return std::string(ctx.name()) + std::to_string(a - b); }};
+  const ag::tool tool{
+      "tool", [](ag::context& ctx, int a, int b) { return std::string(ctx.name()) + std::to_string(a - b); }};
   CHECK(ag::run(tool(3, 1)) == "tool2");
 }
 
@@ -75,12 +75,12 @@ TEST_CASE("an agent's identity is that of its run") {
 }
 
 TEST_CASE("a nested run has an identity of its own") {
-  const ag::graph_fn inner{"inner",
-                           [](ag::context& ctx) -> ag::task<std::string> { co_return std::string(ctx.run_id()); }};
+  const ag::graph_fn inner{
+      "inner", [](ag::context& ctx) -> ag::task<std::string> { co_return std::string(ctx.run_id()); }};
   const ag::graph_fn outer{"outer", [&](ag::context& ctx) -> ag::task<bool> {
-                             std::string id = co_await inner();
-                             co_return id != ctx.run_id() && id.starts_with("inner#");
-                           }};
+    std::string id = co_await inner();
+    co_return id != ctx.run_id() && id.starts_with("inner#");
+  }};
   CHECK(ag::run(outer()));
 }
 
@@ -99,9 +99,9 @@ TEST_CASE("nobody was asked to stop at first") {
 TEST_CASE("a tool that lost a race learns that it was asked to stop") {
   bool stopped = false;
   const ag::tool loser{"loser", [&](ag::context& ctx) -> ag::task<> {
-                         co_await ag::as_result(ag::sleep_for(24h));
-                         stopped = ctx.stop_requested();
-                       }};
+    co_await ag::as_result(ag::sleep_for(24h));
+    stopped = ctx.stop_requested();
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::race(loser(), ag::sleep_for(1ms)); };
   ag::testing::simulation(1).run(body());
   CHECK(stopped);
@@ -110,9 +110,9 @@ TEST_CASE("a tool that lost a race learns that it was asked to stop") {
 TEST_CASE("only the scope that was asked to stop shows it") {
   bool stopped = true;
   const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<> {
-                             co_await ag::race(ag::sleep_for(24h), ag::sleep_for(1ms));
-                             stopped = ctx.stop_requested();
-                           }};
+    co_await ag::race(ag::sleep_for(24h), ag::sleep_for(1ms));
+    stopped = ctx.stop_requested();
+  }};
   ag::testing::simulation(1).run(agent());
   CHECK_FALSE(stopped);
 }

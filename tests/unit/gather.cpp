@@ -34,9 +34,9 @@ struct no_default {
 
 const ag::tool doubled{"doubled", [](int x) -> ag::task<int> { co_return 2 * x; }};
 const ag::tool fails{"fails", [](int ms) -> ag::task<int> {
-                       co_await ag::sleep_for(std::chrono::milliseconds{ms});
-                       throw std::runtime_error("failed after " + std::to_string(ms));
-                     }};
+  co_await ag::sleep_for(std::chrono::milliseconds{ms});
+  throw std::runtime_error("failed after " + std::to_string(ms));
+}};
 const ag::graph_fn agent{"agent", [](int x) -> ag::task<int> { co_return x + 1; }};
 
 ag::task<int> after(int ms) {
@@ -189,8 +189,8 @@ TEST_CASE("a gathered pack may be of mixed kinds") {
     asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
     auto spawned = []() -> asio::awaitable<int> { co_return 16; };
     auto all = co_await ag::gather(doubled(1), after(1), agent(3), ag::sleep_for(1ms), timer.async_wait(ag::use_task),
-                                   asio::post(timer.get_executor(), asio::deferred), spawned(),
-                                   ag::gather(after(1), doubled(16)), ag::timeout(after(1), 1h));
+        asio::post(timer.get_executor(), asio::deferred), spawned(), ag::gather(after(1), doubled(16)),
+        ag::timeout(after(1), 1h));
     co_return std::get<0>(all) + std::get<1>(all) + std::get<2>(all) + std::get<6>(all) + std::get<1>(std::get<7>(all));
   };
   CHECK(ag::run(body()) == 2 + 1 + 4 + 16 + 32);
@@ -251,10 +251,10 @@ TEST_CASE("gather throws only after all of its elements have ended") {
   int alive = 0;
   int alive_when_caught = -1;
   const ag::tool cleans{"cleans", [&](int ms) -> ag::task<> {
-                          in_flight here(alive);
-                          co_await ag::as_result(ag::sleep_for(24h));
-                          co_await ag::shielded(ag::sleep_for(std::chrono::milliseconds{ms}));
-                        }};
+    in_flight here(alive);
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ag::shielded(ag::sleep_for(std::chrono::milliseconds{ms}));
+  }};
   ag::testing::simulation sim{1};
   auto body = [&]() -> ag::task<> {
     try {
@@ -272,10 +272,10 @@ TEST_CASE("gather throws only after all of its elements have ended") {
 TEST_CASE("a failure in a gather keeps queued calls but the next from starting") {
   int started = 0;
   const ag::tool counts{"counts", [&](int) -> ag::task<> {
-                          ++started;
-                          co_await ag::sleep_for(1ms);
-                          throw std::runtime_error("failed");
-                        }};
+    ++started;
+    co_await ag::sleep_for(1ms);
+    throw std::runtime_error("failed");
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(counts(1), counts(2), counts(3), counts(4)); };
   CHECK_THROWS_AS(ag::run(body(), {.max_concurrency = 1}), std::runtime_error);
   CHECK(started == 2);
@@ -283,9 +283,9 @@ TEST_CASE("a failure in a gather keeps queued calls but the next from starting")
 
 TEST_CASE("a failure that comes while elements are started is thrown") {
   const ag::tool immediate{"immediate", [](int x) {
-                             if (x == 1) throw std::runtime_error("at once");
-                             return x;
-                           }};
+    if (x == 1) throw std::runtime_error("at once");
+    return x;
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(0, 100) | std::views::transform(immediate)); };
   CHECK_THROWS_WITH(ag::run(body()), "at once");
 }

@@ -17,10 +17,10 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool odd_only{"odd_only", [](int x) -> ag::task<int> {
-                          co_await ag::sleep_for(std::chrono::milliseconds{x});
-                          if (x % 2 == 0) throw std::runtime_error(std::to_string(x) + " is even");
-                          co_return x;
-                        }};
+  co_await ag::sleep_for(std::chrono::milliseconds{x});
+  if (x % 2 == 0) throw std::runtime_error(std::to_string(x) + " is even");
+  co_return x;
+}};
 
 }  // namespace
 
@@ -47,8 +47,8 @@ TEST_CASE("gather_results of a pack gives a tuple of results") {
 
 TEST_CASE("gather_results of a range of void gives results of void") {
   const ag::tool tool{"tool", [](int x) {
-                        if (x == 1) throw std::runtime_error("one");
-                      }};
+    if (x == 1) throw std::runtime_error("one");
+  }};
   auto body = [&]() -> ag::task<std::vector<ag::result<void>>> {
     co_return co_await ag::gather_results(std::views::iota(0, 3) | std::views::transform(tool));
   };

@@ -14,9 +14,9 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool nap{"nap", [](int x) -> ag::task<int> {
-                     co_await ag::sleep_for(1ms);
-                     co_return x;
-                   }};
+  co_await ag::sleep_for(1ms);
+  co_return x;
+}};
 
 ag::task<int> plus_one(int x) { co_return x + 1; }
 
@@ -65,9 +65,9 @@ TEST_CASE("an agent may own what it captures") {
 
 TEST_CASE("an agent's const reference parameter is bound to the invocation's own copy") {
   const ag::graph_fn agent{"agent", [](const std::string& s) -> ag::task<std::string> {
-                             co_await ag::sleep_for(0s);
-                             co_return s;
-                           }};
+    co_await ag::sleep_for(0s);
+    co_return s;
+  }};
   auto text = std::make_unique<std::string>("a string that is too long for the small buffer");
   auto invocation = agent(*text);
   text.reset();
@@ -77,9 +77,9 @@ TEST_CASE("an agent's const reference parameter is bound to the invocation's own
 TEST_CASE("an invocation outlives its agent") {
   auto make = [] {
     const ag::graph_fn agent{"agent", [p = std::make_shared<int>(5)](int x) -> ag::task<int> {
-                               co_await ag::sleep_for(0s);
-                               co_return x + *p;
-                             }};
+      co_await ag::sleep_for(0s);
+      co_return x + *p;
+    }};
     return agent(1);
   };
   CHECK(ag::run(make()) == 6);
@@ -186,17 +186,17 @@ TEST_CASE("an agent may invoke itself") {
 
 TEST_CASE("what a nested run throws reaches the agent that awaits it") {
   const ag::graph_fn inner{"inner", [](int x) -> ag::task<int> {
-                             co_await nap(x);
-                             throw std::runtime_error("inner failed");
-                           }};
+    co_await nap(x);
+    throw std::runtime_error("inner failed");
+  }};
   const ag::graph_fn outer{"outer", [&](int x) -> ag::task<int> { co_return co_await inner(x); }};
   CHECK_THROWS_WITH(ag::run(outer(1)), "inner failed");
 }
 
 TEST_CASE("an agent's function that throws before its first await fails the run") {
   const ag::graph_fn agent{"agent", [](int x) -> ag::task<int> {
-                             if (x > 0) throw std::runtime_error("not a coroutine");
-                             return plus_one(x);
-                           }};
+    if (x > 0) throw std::runtime_error("not a coroutine");
+    return plus_one(x);
+  }};
   CHECK_THROWS_WITH(ag::run(agent(1)), "not a coroutine");
 }

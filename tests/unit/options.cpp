@@ -13,34 +13,34 @@ namespace {
 
 // Outside programs name these fields in this order.
 constexpr ag::run_options all_of_a_run{.max_concurrency = 8,
-                                       .on_error = ag::on_error::skip_dependents,
-                                       .deadline = 5s,
-                                       .record = false,
-                                       .channel = nullptr,
-                                       .observer = nullptr,
-                                       .store = nullptr,
-                                       .run_id = "id",
-                                       .parallel = true};
+    .on_error = ag::on_error::skip_dependents,
+    .deadline = 5s,
+    .record = false,
+    .channel = nullptr,
+    .observer = nullptr,
+    .store = nullptr,
+    .run_id = "id",
+    .parallel = true};
 constexpr ag::graph_fn_options all_of_an_agent{.max_concurrency = 8, .version = "2"};
 constexpr ag::tool_options all_of_a_tool{.timeout = 5ms,
-                                         .retry = {.max_attempts = 4,
-                                                   .first_delay = 1ms,
-                                                   .factor = 3,
-                                                   .max_delay = 1s,
-                                                   .jitter = 0.5,
-                                                   .seed = 7,
-                                                   .when = nullptr},
-                                         .pool = nullptr,
-                                         .weight = 2,
-                                         .rate = nullptr,
-                                         .priority = 1,
-                                         .workers = true,
-                                         .version = "2",
-                                         .label = "io"};
+    .retry = {.max_attempts = 4,
+        .first_delay = 1ms,
+        .factor = 3,
+        .max_delay = 1s,
+        .jitter = 0.5,
+        .seed = 7,
+        .when = nullptr},
+    .pool = nullptr,
+    .weight = 2,
+    .rate = nullptr,
+    .priority = 1,
+    .workers = true,
+    .version = "2",
+    .label = "io"};
 
 template <class O>
-constexpr bool is_option_struct = std::is_aggregate_v<O>&& std::is_trivially_destructible_v<O>&&
-    std::is_copy_constructible_v<O>&& std::is_default_constructible_v<O>;
+constexpr bool is_option_struct = std::is_aggregate_v<O> && std::is_trivially_destructible_v<O> &&
+                                  std::is_copy_constructible_v<O> && std::is_default_constructible_v<O>;
 static_assert(is_option_struct<ag::run_options>);
 static_assert(is_option_struct<ag::graph_fn_options>);
 static_assert(is_option_struct<ag::tool_options>);

@@ -150,7 +150,7 @@ TEST_CASE("a race may be of mixed kinds") {
     asio::steady_timer timer(co_await asio::this_coro::executor, 24h);
     asio::steady_timer other(timer.get_executor(), 24h);
     auto r = co_await ag::race(slow(1'000'000), after(1'000'000), agent(1'000'000), timer.async_wait(ag::use_task),
-                               other.async_wait(asio::deferred), ag::sleep_for(1ms));
+        other.async_wait(asio::deferred), ag::sleep_for(1ms));
     co_return r.index();
   };
   CHECK(ag::run(body()) == 5);
@@ -182,9 +182,9 @@ TEST_CASE("a race gives what only moves, and what has no default constructor") {
 TEST_CASE("calls that wait for a slot lose a race, and but the next never start") {
   int started = 0;
   const ag::tool counts{"counts", [&](int ms) -> ag::task<> {
-                          ++started;
-                          co_await ag::sleep_for(std::chrono::milliseconds{ms});
-                        }};
+    ++started;
+    co_await ag::sleep_for(std::chrono::milliseconds{ms});
+  }};
   auto body = [&]() -> ag::task<std::size_t> {
     auto r = co_await ag::race(counts(1), counts(1000), counts(1000), counts(1000));
     co_return r.index();

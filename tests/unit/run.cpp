@@ -72,8 +72,8 @@ TEST_CASE("run throws what is no exception class too") {
 
 TEST_CASE("a cap of zero is refused, naming it and what is valid") {
   CHECK_THROWS_AS(ag::run(agent(1), {.max_concurrency = 0}), ag::option_error);
-  CHECK_THROWS_WITH(ag::run(agent(1), {.max_concurrency = 0}),
-                    Catch::Matchers::Matches(".*max_concurrency.* 0.*at least 1.*"));
+  CHECK_THROWS_WITH(
+      ag::run(agent(1), {.max_concurrency = 0}), Catch::Matchers::Matches(".*max_concurrency.* 0.*at least 1.*"));
 }
 
 TEST_CASE("a negative cap is refused, naming it") {
@@ -166,8 +166,8 @@ TEST_CASE("a deadline ends a run in real time too") {
 }
 
 TEST_CASE("a deadline's message names the duration") {
-  CHECK_THROWS_WITH(ag::testing::simulation(1).run(forever(), {.deadline = 50ms}),
-                    Catch::Matchers::Matches(".*50(ms|000000ns).*"));
+  CHECK_THROWS_WITH(
+      ag::testing::simulation(1).run(forever(), {.deadline = 50ms}), Catch::Matchers::Matches(".*50(ms|000000ns).*"));
 }
 
 TEST_CASE("a deadline that does not pass is harmless") { CHECK(ag::run(agent(3), {.deadline = 24h}) == 6); }

@@ -34,14 +34,14 @@ namespace {
 
 const ag::tool doubled{"doubled", [](int x) -> ag::task<int> { co_return 2 * x; }};
 const ag::tool nap{"nap", [](int x) -> ag::task<int> {
-                     co_await ag::sleep_for(1ms);
-                     co_return x;
-                   }};
+  co_await ag::sleep_for(1ms);
+  co_return x;
+}};
 const ag::graph_fn agent{"agent", [](int x) -> ag::task<int> { co_return co_await doubled(x); }};
 const ag::graph_fn fails{"fails", [](int) -> ag::task<int> {
-                           co_await ag::sleep_for(0s);
-                           throw std::runtime_error("the run failed");
-                         }};
+  co_await ag::sleep_for(0s);
+  throw std::runtime_error("the run failed");
+}};
 std::string message_of(const std::exception_ptr& e) {
   try {
     if (e) std::rethrow_exception(e);

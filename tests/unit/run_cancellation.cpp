@@ -50,12 +50,11 @@ template <class A>
 auto start(asio::io_context& io, A a, asio::cancellation_signal& signal, const ag::run_options& o = {}) {
   std::promise<typename A::value_type> p;
   auto future = p.get_future();
-  ag::run_async(
-      io, std::move(a), o,
+  ag::run_async(io, std::move(a), o,
       asio::bind_cancellation_slot(signal.slot(), [p = std::move(p)](std::exception_ptr e, auto... v) mutable {
-        if (e) p.set_exception(e);
-        else p.set_value(std::move(v)...);
-      }));
+    if (e) p.set_exception(e);
+    else p.set_value(std::move(v)...);
+  }));
   return future;
 }
 
@@ -73,7 +72,7 @@ TEST_CASE("a run that is cancelled while it sleeps ends with cancelled") {
 
 TEST_CASE("any type of cancellation stops a run") {
   for (auto type :
-       {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {
+      {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {
     asio::io_context io;
     asio::cancellation_signal signal;
     auto future = start(io, sleeps(), signal);
@@ -165,9 +164,9 @@ TEST_CASE("queued calls never start when their run is cancelled") {
   asio::cancellation_signal signal;
   int started = 0;
   const ag::tool tool{"tool", [&](int) -> ag::task<> {
-                        ++started;
-                        co_await ag::sleep_for(24h);
-                      }};
+    ++started;
+    co_await ag::sleep_for(24h);
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(tool(1), tool(2), tool(3), tool(4)); };
   auto future = start(io, body(), signal, {.max_concurrency = 2});
   asio::post(io, [&] { asio::post(io, [&] { signal.emit(terminal); }); });
@@ -181,10 +180,10 @@ TEST_CASE("a cancelled run ends only when the clean-up of its bodies has") {
   asio::cancellation_signal signal;
   int cleaned = 0;
   const ag::tool tool{"tool", [&](int) -> ag::task<> {
-                        co_await ag::as_result(ag::sleep_for(24h));
-                        co_await ag::shielded(ag::sleep_for(1ms));
-                        ++cleaned;
-                      }};
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ag::shielded(ag::sleep_for(1ms));
+    ++cleaned;
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(tool(1), tool(2)); };
   auto future = start(io, body(), signal);
   asio::post(io, [&] { signal.emit(terminal); });
@@ -197,9 +196,9 @@ TEST_CASE("cancelling a run cancels its nested runs") {
   asio::cancellation_signal signal;
   bool inner_cancelled = false;
   const ag::graph_fn inner{"inner", [&](int) -> ag::task<> {
-                             auto r = co_await ag::as_result(ag::sleep_for(24h));
-                             inner_cancelled = !r.has_value();
-                           }};
+    auto r = co_await ag::as_result(ag::sleep_for(24h));
+    inner_cancelled = !r.has_value();
+  }};
   auto body = [&]() -> ag::task<> { co_await inner(1); };
   auto future = start(io, body(), signal);
   asio::post(io, [&] { signal.emit(terminal); });
@@ -213,10 +212,10 @@ TEST_CASE("a body learns of the request to stop by its context") {
   bool before = true;
   bool after = false;
   const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<> {
-                             before = ctx.stop_requested();
-                             co_await ag::as_result(ag::sleep_for(24h));
-                             after = ctx.stop_requested();
-                           }};
+    before = ctx.stop_requested();
+    co_await ag::as_result(ag::sleep_for(24h));
+    after = ctx.stop_requested();
+  }};
   auto future = start(io, agent(), signal);
   asio::post(io, [&] { signal.emit(terminal); });
   io.run();
@@ -231,9 +230,9 @@ TEST_CASE("one signal after another cancels runs on a pool, each of which ends o
     asio::cancellation_signal signal;
     std::promise<void> done;
     ag::run_async(pool, sleeps(), {}, asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr, int) {
-                    ++ended;
-                    done.set_value();
-                  }));
+      ++ended;
+      done.set_value();
+    }));
     signal.emit(terminal);
     done.get_future().wait();
   }

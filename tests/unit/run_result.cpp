@@ -14,9 +14,9 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool fails_above{"fails_above", [](int x) -> ag::task<int> {
-                             if (x > 1) throw std::runtime_error(fmt::format("{} is above 1", x));
-                             co_return x;
-                           }};
+  if (x > 1) throw std::runtime_error(fmt::format("{} is above 1", x));
+  co_return x;
+}};
 const ag::graph_fn agent{"agent", [](int x) -> ag::task<int> { co_return co_await fails_above(x); }};
 
 }  // namespace
@@ -92,9 +92,9 @@ TEST_CASE("a failure that was caught is among the failures of a run that is ok")
 
 TEST_CASE("every failure of a gather is kept, oldest first") {
   const ag::tool fails{"fails", [](int x) -> ag::task<int> {
-                         co_await ag::sleep_for(std::chrono::milliseconds{x});
-                         throw std::runtime_error(std::to_string(x));
-                       }};
+    co_await ag::sleep_for(std::chrono::milliseconds{x});
+    throw std::runtime_error(std::to_string(x));
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather_results(fails(3), fails(1), fails(2)); };
   auto r = ag::testing::simulation(1).try_run(body());
   std::vector<std::string> messages;
@@ -109,9 +109,9 @@ TEST_CASE("every failure of a gather is kept, oldest first") {
 TEST_CASE("a call that was cancelled is no failure") {
   const ag::tool sleeps{"sleeps", [](int) -> ag::task<> { co_await ag::sleep_for(24h); }};
   const ag::tool fails{"fails", [](int) -> ag::task<> {
-                         co_await ag::sleep_for(1ms);
-                         throw std::runtime_error("failed");
-                       }};
+    co_await ag::sleep_for(1ms);
+    throw std::runtime_error("failed");
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(sleeps(1), fails(1)); };
   auto r = ag::testing::simulation(1).try_run(body());
   REQUIRE(r.failures().size() == 1);

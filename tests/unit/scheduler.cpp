@@ -50,8 +50,8 @@ class model {
     fake_call* next = nullptr;
     if (c.parent_call && started_children(*c.parent_call) == 0) {
       // the slot is the caller's: its own first waiting child may have it
-      const auto own = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [&](fake_call* w) { return w->parent_call == c.parent_call; });
+      const auto own =
+          std::find_if(waiting_.begin(), waiting_.end(), [&](fake_call* w) { return w->parent_call == c.parent_call; });
       if (own != waiting_.end()) next = *own;
     } else if (!waiting_.empty()) {
       next = waiting_.front();

@@ -219,9 +219,9 @@ TEST_CASE("permits that race with cancellation are never lost") {
 TEST_CASE("a tool keeps its slot while it waits for a permit") {
   ag::semaphore sem{1};
   const ag::tool guarded{"guarded", [&](int) -> ag::task<> {
-                           auto permit = co_await sem.acquire();
-                           co_await ag::sleep_for(1ms);
-                         }};
+    auto permit = co_await sem.acquire();
+    co_await ag::sleep_for(1ms);
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(guarded(1), guarded(2), guarded(3)); };
   CHECK(ag::testing::simulation(1).try_run(body(), {.max_concurrency = 2}).peak_concurrency() == 2);
 }

@@ -13,9 +13,9 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool twice{"twice", [](int x) -> ag::task<int> {
-                       co_await ag::sleep_for(5ms);
-                       co_return 2 * x;
-                     }};
+  co_await ag::sleep_for(5ms);
+  co_return 2 * x;
+}};
 
 // Awaits `a` in a scope that is asked to stop after a millisecond.
 template <class A>

@@ -84,8 +84,8 @@ TEST_CASE("a cancelled sleep ends at once") {
 TEST_CASE("the longest of sleeps may be started and cancelled") {
   ag::testing::simulation sim{1};
   auto body = []() -> ag::task<std::size_t> {
-    auto r = co_await ag::race(ag::sleep_for(std::chrono::hours::max()), ag::sleep_for(ag::duration::max()),
-                               ag::sleep_for(1ms));
+    auto r = co_await ag::race(
+        ag::sleep_for(std::chrono::hours::max()), ag::sleep_for(ag::duration::max()), ag::sleep_for(1ms));
     co_return r.index();
   };
   CHECK(sim.run(body()) == 2);
@@ -93,8 +93,8 @@ TEST_CASE("the longest of sleeps may be started and cancelled") {
 
 TEST_CASE("the longest of sleeps may be started and cancelled in real time") {
   auto body = []() -> ag::task<std::size_t> {
-    auto r = co_await ag::race(ag::sleep_for(std::chrono::hours::max()), ag::sleep_for(ag::duration::max()),
-                               ag::sleep_for(1ms));
+    auto r = co_await ag::race(
+        ag::sleep_for(std::chrono::hours::max()), ag::sleep_for(ag::duration::max()), ag::sleep_for(1ms));
     co_return r.index();
   };
   CHECK(ag::run(body()) == 2);

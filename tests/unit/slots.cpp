@@ -19,14 +19,14 @@ using namespace std::chrono_literals;
 namespace {
 
 const ag::tool nap{"nap", [](int x) -> ag::task<int> {
-                     co_await ag::sleep_for(1ms);
-                     co_return x;
-                   }};
+  co_await ag::sleep_for(1ms);
+  co_return x;
+}};
 const ag::tool plain{"plain", [](int x) { return x; }};
 const ag::tool ten_naps{"ten_naps", [](int x) -> ag::task<int> {
-                          auto all = co_await ag::gather(std::views::iota(0, 10) | std::views::transform(nap));
-                          co_return x + all.back();
-                        }};
+  auto all = co_await ag::gather(std::views::iota(0, 10) | std::views::transform(nap));
+  co_return x + all.back();
+}};
 
 const ag::graph_fn naps{
     "naps", [](int n) -> ag::task<> { co_await ag::gather(std::views::iota(0, n) | std::views::transform(nap)); }};
@@ -69,10 +69,10 @@ TEST_CASE("the bodies in flight are as many as the slots held") {
   int inside = 0;
   int most = 0;
   const ag::tool counts{"counts", [&](int) -> ag::task<> {
-                          most = std::max(most, ++inside);
-                          co_await ag::sleep_for(1ms);
-                          --inside;
-                        }};
+    most = std::max(most, ++inside);
+    co_await ag::sleep_for(1ms);
+    --inside;
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(0, 20) | std::views::transform(counts)); };
   CHECK(ag::testing::simulation(1).try_run(body(), {.max_concurrency = 3}).peak_concurrency() == 3);
   CHECK(most == 3);
@@ -91,9 +91,9 @@ TEST_CASE("plain-function tools hold one slot at a time on one thread") {
 
 TEST_CASE("tools that are coroutines of Asio's hold slots") {
   const ag::tool waits{"waits", [](int) -> asio::awaitable<void> {
-                         asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
-                         co_await timer.async_wait(asio::use_awaitable);
-                       }};
+    asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
+    co_await timer.async_wait(asio::use_awaitable);
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(0, 9) | std::views::transform(waits)); };
   CHECK(ag::try_run(body(), {.max_concurrency = 3}).peak_concurrency() == 3);
 }
@@ -138,14 +138,13 @@ TEST_CASE("the caps of nested runs multiply") {
   int inside = 0;
   int most = 0;
   const ag::tool counts{"counts", [&](int) -> ag::task<> {
-                          most = std::max(most, ++inside);
-                          co_await ag::sleep_for(1ms);
-                          --inside;
-                        }};
-  const ag::graph_fn inner{
-      "inner",
-      [&](int n) -> ag::task<> { co_await ag::gather(std::views::iota(0, n) | std::views::transform(counts)); },
-      {.max_concurrency = 3}};
+    most = std::max(most, ++inside);
+    co_await ag::sleep_for(1ms);
+    --inside;
+  }};
+  const ag::graph_fn inner{"inner", [&](int n) -> ag::task<> {
+    co_await ag::gather(std::views::iota(0, n) | std::views::transform(counts));
+  }, {.max_concurrency = 3}};
   const ag::tool starts{"starts", [&](int n) -> ag::task<> { co_await inner(n); }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(starts(9), starts(9), starts(9), starts(9)); };
   ag::testing::simulation(1).run(body(), {.max_concurrency = 2});
@@ -202,17 +201,17 @@ TEST_CASE("a tool that awaits a nested run whose tools await tools ends at a cap
 
 TEST_CASE("a tool lends its slot to a child through a task that it awaits") {
   const ag::tool outer{"outer", [](int x) -> ag::task<int> {
-                         auto between = [](int y) -> ag::task<int> { co_return co_await nap(y) + 1; };
-                         co_return co_await between(x);
-                       }};
+    auto between = [](int y) -> ag::task<int> { co_return co_await nap(y) + 1; };
+    co_return co_await between(x);
+  }};
   CHECK(ag::testing::simulation(1).run(outer(1), {.max_concurrency = 1}) == 2);
 }
 
 TEST_CASE("a tool that fails gives its slot back") {
   const ag::tool fails{"fails", [](int) -> ag::task<> {
-                         co_await nap(1);
-                         throw std::runtime_error("failed");
-                       }};
+    co_await nap(1);
+    throw std::runtime_error("failed");
+  }};
   auto body = [&]() -> ag::task<int> {
     co_await ag::gather_results(fails(1), fails(2), fails(3));
     co_return co_await nap(5);
@@ -223,9 +222,9 @@ TEST_CASE("a tool that fails gives its slot back") {
 TEST_CASE("calls that wait start first come, first served") {
   std::vector<int> order;
   const ag::tool notes{"notes", [&](int x) -> ag::task<> {
-                         order.push_back(x);
-                         co_await ag::sleep_for(std::chrono::microseconds{100 * (x % 3)});
-                       }};
+    order.push_back(x);
+    co_await ag::sleep_for(std::chrono::microseconds{100 * (x % 3)});
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(0, 12) | std::views::transform(notes)); };
   ag::run(body(), {.max_concurrency = 3});
   CHECK(order == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
@@ -234,9 +233,9 @@ TEST_CASE("calls that wait start first come, first served") {
 TEST_CASE("a call that comes later does not pass one that waits") {
   std::string order;
   const ag::tool notes{"notes", [&](char name) -> ag::task<> {
-                         order += name;
-                         co_await ag::sleep_for(1ms);
-                       }};
+    order += name;
+    co_await ag::sleep_for(1ms);
+  }};
   auto first_twice = [&]() -> ag::task<> {
     co_await notes('a');
     co_await notes('c');
@@ -249,9 +248,9 @@ TEST_CASE("a call that comes later does not pass one that waits") {
 TEST_CASE("a call that gets a slot runs inside its await") {
   std::string order;
   const ag::tool notes{"notes", [&](int) -> ag::task<> {
-                         order += "body ";
-                         co_return;
-                       }};
+    order += "body ";
+    co_return;
+  }};
   auto body = [&]() -> ag::task<> {
     order += "before ";
     co_await notes(1);
@@ -265,13 +264,13 @@ TEST_CASE("runs on one thread are deterministic") {
   auto once = [] {
     std::vector<int> order;
     const ag::tool inner{"inner", [&](int x) -> ag::task<> {
-                           order.push_back(x);
-                           co_await ag::sleep_for(0s);
-                         }};
+      order.push_back(x);
+      co_await ag::sleep_for(0s);
+    }};
     const ag::tool outer{"outer", [&](int x) -> ag::task<> {
-                           order.push_back(x);
-                           co_await ag::gather(inner(10 * x), inner(10 * x + 1));
-                         }};
+      order.push_back(x);
+      co_await ag::gather(inner(10 * x), inner(10 * x + 1));
+    }};
     auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(1, 9) | std::views::transform(outer)); };
     ag::run(body(), {.max_concurrency = 3});
     return order;
@@ -282,9 +281,9 @@ TEST_CASE("runs on one thread are deterministic") {
 TEST_CASE("a hundred thousand calls wait at a cap of one") {
   int sum = 0;
   const ag::tool adds{"adds", [&](int) -> ag::task<> {
-                        ++sum;
-                        co_await ag::sleep_for(0s);
-                      }};
+    ++sum;
+    co_await ag::sleep_for(0s);
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::gather(std::views::iota(0, 100'000) | std::views::transform(adds)); };
   ag::run(body(), {.max_concurrency = 1});
   CHECK(sum == 100'000);

@@ -81,9 +81,9 @@ TEST_CASE("a group takes calls, tasks, invocations and sleeps") {
   int ran = 0;
   const ag::tool tool{"tool", [&](int) { ++ran; }};
   const ag::graph_fn agent{"agent", [&](int) -> ag::task<> {
-                             ++ran;
-                             co_return;
-                           }};
+    ++ran;
+    co_return;
+  }};
   auto task = [&]() -> ag::task<std::unique_ptr<int>> {
     ++ran;
     co_return nullptr;

@@ -157,9 +157,9 @@ TEST_CASE("a timeout counts the time in which its call waits for a slot") {
   ag::testing::simulation sim{1};
   int started = 0;
   const ag::tool nap{"nap", [&](int ms) -> ag::task<> {
-                       ++started;
-                       co_await ag::sleep_for(std::chrono::milliseconds{ms});
-                     }};
+    ++started;
+    co_await ag::sleep_for(std::chrono::milliseconds{ms});
+  }};
   auto body = [&]() -> ag::task<std::string> {
     auto both = co_await ag::gather(nap(100), outcome(ag::timeout(nap(1), 10ms)));
     co_return std::get<1>(both);
@@ -185,7 +185,7 @@ TEST_CASE("timeout gives what only moves") {
 TEST_CASE("a deadline that passes within a timeout ends the run with its own timed_out") {
   auto body = []() -> ag::task<int> { co_return co_await ag::timeout(after(1000), 500ms); };
   CHECK_THROWS_WITH(ag::testing::simulation(1).run(body(), {.deadline = 20ms}),
-                    Catch::Matchers::Matches(".*deadline.*20(ms|000000ns).*"));
+      Catch::Matchers::Matches(".*deadline.*20(ms|000000ns).*"));
 }
 
 TEST_CASE("a gather under a timeout is cancelled as a whole") {

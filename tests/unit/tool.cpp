@@ -86,24 +86,24 @@ TEST_CASE("a tool may be a noexcept function object") {
 
 TEST_CASE("a tool may be a coroutine of Asio's") {
   const ag::tool t{"t", [](int x) -> asio::awaitable<int> {
-                     co_await asio::post(asio::use_awaitable);
-                     co_return x + 1;
-                   }};
+    co_await asio::post(asio::use_awaitable);
+    co_return x + 1;
+  }};
   CHECK(ag::run(t(1)) == 2);
 }
 
 TEST_CASE("a coroutine of Asio's may give void, and throw") {
   bool ran = false;
   const ag::tool ok{"ok", [&](int) -> asio::awaitable<void> {
-                      ran = true;
-                      co_return;
-                    }};
+    ran = true;
+    co_return;
+  }};
   ag::run(ok(1));
   CHECK(ran);
   const ag::tool bad{"bad", [](int) -> asio::awaitable<void> {
-                       throw std::runtime_error("asio body");
-                       co_return;
-                     }};
+    throw std::runtime_error("asio body");
+    co_return;
+  }};
   CHECK_THROWS_WITH(ag::run(bad(1)), "asio body");
 }
 
@@ -114,9 +114,9 @@ TEST_CASE("a coroutine of Asio's may give what has no default constructor") {
 
 TEST_CASE("a coroutine of Asio's may be handed the context") {
   const ag::tool t{"named", [](ag::context& ctx, int) -> asio::awaitable<std::string> {
-                     co_await asio::post(asio::use_awaitable);
-                     co_return std::string(ctx.name());
-                   }};
+    co_await asio::post(asio::use_awaitable);
+    co_return std::string(ctx.name());
+  }};
   CHECK(ag::run(t(5)) == "named");
 }
 
@@ -175,9 +175,9 @@ TEST_CASE("braces make an argument") {
 
 TEST_CASE("a const reference parameter is bound to the call's own copy") {
   const ag::tool t{"t", [](const std::string& s) -> ag::task<std::string> {
-                     co_await ag::sleep_for(0s);
-                     co_return s;
-                   }};
+    co_await ag::sleep_for(0s);
+    co_return s;
+  }};
   auto body = [&]() -> ag::task<std::string> {
     auto argument = std::make_unique<std::string>("a string that is too long for the small buffer");
     auto call = t(*argument);
@@ -203,9 +203,9 @@ TEST_CASE("a call shares what its tool captured and owns") {
   std::weak_ptr<int> watch = owned;
   auto make_call = [&] {
     const ag::tool t{"t", [p = std::move(owned)](int x) -> ag::task<int> {
-                       co_await ag::sleep_for(0s);
-                       co_return x + *p;
-                     }};
+      co_await ag::sleep_for(0s);
+      co_return x + *p;
+    }};
     return t(1);
   };
   CHECK(ag::run(make_call()) == 7);
@@ -238,9 +238,9 @@ TEST_CASE("an explicit signature takes a generic lambda") {
 
 TEST_CASE("an explicit signature takes a generic coroutine lambda with the context") {
   const ag::tool<std::string(int)> t{"t", [](ag::context& ctx, auto x) -> ag::task<std::string> {
-                                       co_await ag::sleep_for(0s);
-                                       co_return std::string(ctx.name()) + std::to_string(x);
-                                     }};
+    co_await ag::sleep_for(0s);
+    co_return std::string(ctx.name()) + std::to_string(x);
+  }};
   CHECK(ag::run(t(4)) == "t4");
 }
 
@@ -268,9 +268,9 @@ TEST_CASE("an explicit signature may give void, and take move-only arguments") {
 
 TEST_CASE("an explicit signature takes a coroutine of Asio's") {
   const ag::tool<int(int)> t{"t", [](auto x) -> asio::awaitable<int> {
-                               co_await asio::post(asio::use_awaitable);
-                               co_return x + 1;
-                             }};
+    co_await asio::post(asio::use_awaitable);
+    co_return x + 1;
+  }};
   CHECK(ag::run(t(4)) == 5);
 }
 
@@ -283,9 +283,9 @@ TEST_CASE("views::transform over a temporary view of calls is safe") {
 
 TEST_CASE("what a plain-function tool throws reaches the co_await") {
   const ag::tool t{"t", [](int x) {
-                     if (x > 0) throw std::invalid_argument("x is positive");
-                     return x;
-                   }};
+    if (x > 0) throw std::invalid_argument("x is positive");
+    return x;
+  }};
   auto body = [&]() -> ag::task<std::string> {
     try {
       co_await t(1);

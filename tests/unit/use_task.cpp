@@ -40,14 +40,12 @@ namespace {
 // An operation of one's own with any completion signature, which completes with these values.
 template <class Signature, class Token, class... V>
 auto async_give(Token&& token, V... v) {
-  return asio::async_initiate<Token, Signature>(
-      [](auto handler, auto... values) {
-        auto ex = asio::get_associated_executor(handler);
-        asio::post(ex, [h = std::move(handler), t = std::make_tuple(std::move(values)...)]() mutable {
-          std::apply([&](auto&... a) { std::move(h)(std::move(a)...); }, t);
-        });
-      },
-      token, std::move(v)...);
+  return asio::async_initiate<Token, Signature>([](auto handler, auto... values) {
+    auto ex = asio::get_associated_executor(handler);
+    asio::post(ex, [h = std::move(handler), t = std::make_tuple(std::move(values)...)]() mutable {
+      std::apply([&](auto&... a) { std::move(h)(std::move(a)...); }, t);
+    });
+  }, token, std::move(v)...);
 }
 
 struct no_default {
@@ -191,8 +189,8 @@ TEST_CASE("sockets are awaited") {
     asio::local::connect_pair(a, b);
     std::array<char, 5> got{};
     const std::string text = "hello";
-    co_await ag::gather(asio::async_write(a, asio::buffer(text), ag::use_task),
-                        asio::async_read(b, asio::buffer(got), asio::deferred));
+    co_await ag::gather(
+        asio::async_write(a, asio::buffer(text), ag::use_task), asio::async_read(b, asio::buffer(got), asio::deferred));
     co_return std::string(got.begin(), got.end());
   };
   CHECK(ag::run(body()) == "hello");
@@ -246,14 +244,16 @@ TEST_CASE("an operation that is not awaited never starts") {
   auto start = [&](auto&& token) {
     return asio::async_initiate<decltype(token), void()>([&](auto) { started = true; }, token);
   };
-  { [[maybe_unused]] auto operation = start(ag::use_task); }
+  {
+    [[maybe_unused]] auto operation = start(ag::use_task);
+  }
   CHECK_FALSE(started);
 }
 
 TEST_CASE("what an initiation throws reaches the co_await") {
   auto start = [](auto&& token) {
-    return asio::async_initiate<decltype(token), void()>([](auto) { throw std::runtime_error("not initiated"); },
-                                                         token);
+    return asio::async_initiate<decltype(token), void()>(
+        [](auto) { throw std::runtime_error("not initiated"); }, token);
   };
   auto body = [&]() -> ag::task<> { co_await start(ag::use_task); };
   CHECK_THROWS_WITH(ag::run(body()), "not initiated");
@@ -310,10 +310,10 @@ TEST_CASE("what is asked to stop cancels the coroutine of Asio's that it awaits"
 TEST_CASE("a tool that is a coroutine of Asio's is cancelled") {
   int cleaned = 0;
   const ag::tool tool{"tool", [&](int) -> asio::awaitable<void> {
-                        asio::steady_timer timer(co_await asio::this_coro::executor, 24h);
-                        auto r = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-                        cleaned += std::get<0>(r) == asio::error::operation_aborted;
-                      }};
+    asio::steady_timer timer(co_await asio::this_coro::executor, 24h);
+    auto r = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    cleaned += std::get<0>(r) == asio::error::operation_aborted;
+  }};
   auto body = [&]() -> ag::task<> { co_await ag::race(ag::gather(tool(1), tool(2)), ag::sleep_for(1ms)); };
   ag::run(body());
   CHECK(cleaned == 2);

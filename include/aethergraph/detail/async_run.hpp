@@ -21,8 +21,8 @@ template <class R>
 struct run_signature {
   using type = void(std::exception_ptr, R);
   static_assert(std::is_default_constructible_v<R> && !std::is_reference_v<R>,
-                "aethergraph: a completion token gets a default-constructed result beside an exception, so the result must "
-                "be a default-constructible value; return a std::optional, or await run_async(inv, options) in a task");
+      "aethergraph: a completion token gets a default-constructed result beside an exception, so the result must "
+      "be a default-constructible value; return a std::optional, or await run_async(inv, options) in a task");
   static auto arguments(result<R>&& r) {
     if (r.has_value()) return std::tuple<std::exception_ptr, R>(nullptr, std::move(r).value());
     return std::tuple<std::exception_ptr, R>(r.error(), R());
@@ -79,7 +79,7 @@ class async_run final : public strand_loop, receiver {
     awaited_.reset();
     handler_executor ex = handler_work_.get_executor();
     boost::asio::post(ex, [handler = std::move(handler_), arguments = Signature::arguments(std::move(outcome)),
-                           work = std::move(handler_work_)]() mutable {
+                              work = std::move(handler_work_)]() mutable {
       // Here, where the signal's owner lives: nothing is left to cancel.
       boost::asio::get_associated_cancellation_slot(handler).clear();
       std::apply([&](auto&... a) { std::move(handler)(std::move(a)...); }, arguments);
@@ -88,7 +88,7 @@ class async_run final : public strand_loop, receiver {
 
   scope& root() noexcept override { return operation_->state(); }
 
-  std::optional<A> awaited_;                    // both until the result is delivered
+  std::optional<A> awaited_;  // both until the result is delivered
   std::optional<run_operation<A>> operation_;
   Handler handler_;
   boost::asio::executor_work_guard<handler_executor> handler_work_;
@@ -99,10 +99,9 @@ template <class Signature, class A, class Token>
 auto initiate_run(const boost::asio::any_io_executor& ex, A awaited, const run_options& o, Token&& token) {
   return boost::asio::async_initiate<Token, typename Signature::type>(
       [](auto handler, const boost::asio::any_io_executor& e, A a, const run_options& options) {
-        auto* run = new async_run<A, decltype(handler), Signature>(e, std::move(a), options, std::move(handler));
-        run->begin();
-      },
-      token, ex, std::move(awaited), o);
+    auto* run = new async_run<A, decltype(handler), Signature>(e, std::move(a), options, std::move(handler));
+    run->begin();
+  }, token, ex, std::move(awaited), o);
 }
 
 }  // namespace aethergraph::detail

@@ -13,8 +13,8 @@ class blocking_loop : public loop {
   blocking_loop() noexcept;
   ~blocking_loop() override;
 
-  /// Takes steps until `is_finished`, and everything that was started on this loop's executor has ended. An exception that a foreign handler throws on this loop's executor cancels `root`
-  /// and is thrown when the root has ended.
+  /// Takes steps until `is_finished`, and everything that was started on this loop's executor has ended. An exception
+  /// that a foreign handler throws on this loop's executor cancels `root` and is thrown when the root has ended.
   void drive(scope& root, const bool& is_finished);
 
   boost::asio::any_io_executor executor() final;

@@ -41,7 +41,8 @@ struct body_operation : ready_item {
   body_operation(const body_operation&) = delete;
   body_operation& operator=(const body_operation&) = delete;
   ~body_operation() {
-    if (promise) [[unlikely]] destroy_body(*this);
+    if (promise) [[unlikely]]
+      destroy_body(*this);
   }
 
   /// Runs the coroutine until it ends or suspends. True: it has ended, and its frame is gone.
@@ -61,8 +62,8 @@ void free_frame(void* p, std::size_t size) noexcept;
 /// The type-independent part of a task's promise.
 // Invariant: waiting_for is what the coroutine is suspended in, if that is itself a coroutine.
 struct promise_base : receiver, ready_item {
-  environment* surroundings = nullptr;     // set when the coroutine starts
-  body_operation* operation = nullptr;     // likewise
+  environment* surroundings = nullptr;  // set when the coroutine starts
+  body_operation* operation = nullptr;  // likewise
   body_operation* waiting_for = nullptr;
 
   static void* operator new(std::size_t size) { return allocate_frame(size); }

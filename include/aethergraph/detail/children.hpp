@@ -94,7 +94,9 @@ class fixed_array {
   explicit fixed_array(std::size_t capacity)
       : data_(capacity ? std::allocator<T>().allocate(capacity) : nullptr), capacity_(capacity) {}
   fixed_array(fixed_array&& o) noexcept
-      : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)), capacity_(std::exchange(o.capacity_, 0)) {}
+      : data_(std::exchange(o.data_, nullptr)),
+        size_(std::exchange(o.size_, 0)),
+        capacity_(std::exchange(o.capacity_, 0)) {}
   fixed_array& operator=(fixed_array o) noexcept {
     std::swap(data_, o.data_);
     std::swap(size_, o.size_);
@@ -127,8 +129,8 @@ class fixed_array {
 
 /// A range of awaitables. What is itself awaitable is no range.
 template <class R>
-concept awaitable_range = std::ranges::input_range<R> && (!awaitable<R>) &&
-                          awaitable<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
+concept awaitable_range =
+    std::ranges::input_range<R> && (!awaitable<R>) && awaitable<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
 
 template <class R>
 using range_awaitable_t = std::remove_cvref_t<std::ranges::range_reference_t<R>>;
@@ -147,12 +149,12 @@ inline constexpr bool owns_a_lambda = false;
 template <class R>
 constexpr void check_range() {
   static_assert(!owns_a_lambda<R>,
-                "aethergraph: g++ destroys the captures of this lambda twice when it is written inside a co_await "
-                "expression; give the view a name first");
+      "aethergraph: g++ destroys the captures of this lambda twice when it is written inside a co_await "
+      "expression; give the view a name first");
   // Elements that somebody else owns are not moved from unasked: those of an lvalue, or of a view onto one.
   constexpr bool is_view_or_lvalue = std::is_lvalue_reference_v<R> || std::ranges::view<std::remove_cvref_t<R>>;
   static_assert(!(is_view_or_lvalue && std::is_lvalue_reference_v<std::ranges::range_reference_t<R>>),
-                "aethergraph: this consumes its awaitables: pass std::move(range)");
+      "aethergraph: this consumes its awaitables: pass std::move(range)");
 }
 
 /// What can be run side by side as it stands.
@@ -172,10 +174,10 @@ template <class... A>
 constexpr void check_gathered() {
   if constexpr (!(is_after_an_error<A> || ...)) {
     static_assert((awaitable<A> && ...),
-                  "aethergraph: what is run side by side must be awaitable in an ag::task, or one range of such");
+        "aethergraph: what is run side by side must be awaitable in an ag::task, or one range of such");
     if constexpr ((awaitable<A> && ...))
-      static_assert((!std::is_lvalue_reference_v<A> && ...),
-                    "aethergraph: this consumes its awaitables: pass std::move(it)");
+      static_assert(
+          (!std::is_lvalue_reference_v<A> && ...), "aethergraph: this consumes its awaitables: pass std::move(it)");
   }
 }
 

@@ -80,15 +80,13 @@ using immediate_signature = typename immediate_run<R>::type;
 template <class Call, class Token>
 auto run_immediately(Call&& call, Token&& token) {
   using signature = immediate_run<typename std::remove_cvref_t<Call>::value_type>;
-  return boost::asio::async_initiate<Token, typename signature::type>(
-      [](auto handler, auto c) {
-        const boost::asio::any_io_executor ex =
-            boost::asio::get_associated_executor(handler, boost::asio::system_executor());
-        auto* run = new async_run<decltype(c), decltype(handler), signature>(ex, std::move(c), {.max_concurrency = INT_MAX},
-                                                                             std::move(handler));
-        run->begin();
-      },
-      token, std::forward<Call>(call));
+  return boost::asio::async_initiate<Token, typename signature::type>([](auto handler, auto c) {
+    const boost::asio::any_io_executor ex =
+        boost::asio::get_associated_executor(handler, boost::asio::system_executor());
+    auto* run = new async_run<decltype(c), decltype(handler), signature>(
+        ex, std::move(c), {.max_concurrency = INT_MAX}, std::move(handler));
+    run->begin();
+  }, token, std::forward<Call>(call));
 }
 
 }  // namespace aethergraph::detail

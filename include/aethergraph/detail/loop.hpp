@@ -82,8 +82,8 @@ class loop {
   // --- the executor
   /// The executor that runs this loop's steps and nothing else at the same time.
   [[nodiscard]] virtual boost::asio::any_io_executor executor() = 0;
-  /// The same, as a copy that keeps the executor's event loop running and alive until it goes: for posting to a run that
-  /// may end meanwhile.
+  /// The same, as a copy that keeps the executor's event loop running and alive until it goes: for posting to a run
+  /// that may end meanwhile.
   [[nodiscard]] boost::asio::any_io_executor tracked_executor();
   /// Whether the calling thread is executing this loop's strand. Any thread.
   [[nodiscard]] virtual bool is_on_strand() const noexcept = 0;

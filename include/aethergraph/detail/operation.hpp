@@ -13,7 +13,8 @@ namespace aethergraph {
 
 namespace detail {
 
-/// Specialised for everything that a task can await. Constructed from an `A&` that stays valid until the operation ends.
+/// Specialised for everything that a task can await. Constructed from an `A&` that stays valid until the operation
+/// ends.
 template <class A>
 class operation;
 
@@ -41,8 +42,7 @@ template <class Operation>
 inline const std::exception_ptr no_error;
 
 template <class T>
-using regular = std::conditional_t<
-    std::is_void_v<T>, std::monostate,
+using regular = std::conditional_t<std::is_void_v<T>, std::monostate,
     std::conditional_t<std::is_reference_v<T>, std::reference_wrapper<std::remove_reference_t<T>>, T>>;
 
 /// The part that every operation with its own result shares.
@@ -103,7 +103,8 @@ class awaiter {
   bool await_ready() noexcept {
     if (!begin(operation_, *promise_.surroundings, promise_)) return false;
     loop& l = promise_.surroundings->cancellation->home();
-    if (!l.is_look_due()) [[likely]] return true;
+    if (!l.is_look_due()) [[likely]]
+      return true;
     l.make_ready(promise_);  // it has ended, but others are due their turn first
     return false;
   }

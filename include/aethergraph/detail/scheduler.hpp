@@ -16,7 +16,7 @@ struct tool_info;
 struct call_state : body_operation, environment, cancellable_wait {
   call_state* caller = nullptr;  // the call whose body made this one; null: the run's own body did
   std::size_t children = 0;
-  std::uint64_t number = 0;           // 1, 2, … in the order in which the bodies of the run started
+  std::uint64_t number = 0;  // 1, 2, … in the order in which the bodies of the run started
 
   // While it waits for a slot: its places in the run's queue and in its caller's.
   call_state* next_waiting = nullptr;
@@ -36,9 +36,7 @@ struct call_state : body_operation, environment, cancellable_wait {
 //            held() is the sum of max(1, k) over the families of the run's top-level calls.
 class scheduler {
  public:
-  void set_capacity(std::size_t slots) noexcept {
-    capacity_ = free_ = least_free_ = slots;
-  }
+  void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
   [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }

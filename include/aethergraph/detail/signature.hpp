@@ -44,12 +44,12 @@ struct member_signature {
   using result = void;
   using parameters = list<>;
 };
-#define AETHERGRAPH_MEMBER_SIGNATURE(QUALIFIERS)             \
-  template <class C, class R, class... A>                    \
-  struct member_signature<R (C::*)(A...) QUALIFIERS> {       \
-    static constexpr bool is_const = true;                   \
-    using result = R;                                        \
-    using parameters = list<A...>;                           \
+#define AETHERGRAPH_MEMBER_SIGNATURE(QUALIFIERS)       \
+  template <class C, class R, class... A>              \
+  struct member_signature<R (C::*)(A...) QUALIFIERS> { \
+    static constexpr bool is_const = true;             \
+    using result = R;                                  \
+    using parameters = list<A...>;                     \
   };
 AETHERGRAPH_MEMBER_SIGNATURE(const)
 AETHERGRAPH_MEMBER_SIGNATURE(const noexcept)
@@ -97,7 +97,8 @@ template <class... A>
 inline constexpr bool can_be_kept<list<A...>> =
     ((!std::is_lvalue_reference_v<A> || std::is_const_v<std::remove_reference_t<A>>) && ...);
 
-/// `raw` is what the callable returns, `result` what a call gives, `signature` is `result(parameters…)` without context.
+/// `raw` is what the callable returns, `result` what a call gives, `signature` is `result(parameters…)` without
+/// context.
 template <class F>
 struct callable_traits {
   using raw = typename callable_signature<F>::result;
@@ -111,19 +112,19 @@ template <class F>
 constexpr void check_callable() {
   constexpr bool is_deducible = has_one_call_operator<F> || std::is_pointer_v<F>;
   static_assert(is_deducible,
-                "aethergraph: the parameters of a generic or overloaded callable cannot be deduced; "
-                "name them: ag::tool<R(Args...)>{name, callable}");
+      "aethergraph: the parameters of a generic or overloaded callable cannot be deduced; "
+      "name them: ag::tool<R(Args...)>{name, callable}");
   if constexpr (is_deducible) {
     static_assert(callable_signature<F>::is_const,
-                  "aethergraph: a callable must not be `mutable`, because many calls of it may be in flight at once");
+        "aethergraph: a callable must not be `mutable`, because many calls of it may be in flight at once");
     static_assert(can_be_kept<typename callable_traits<F>::split::rest>,
-                  "aethergraph: a parameter must be a value or a const reference, "
-                  "because a call outlives the expression that makes it");
+        "aethergraph: a parameter must be a value or a const reference, "
+        "because a call outlives the expression that makes it");
   }
 }
 
-/// A callable that is cheap to copy is kept as it is; one that owns something is shared by a count. Copy-assignable in any
-/// case, which a lambda with captures is not.
+/// A callable that is cheap to copy is kept as it is; one that owns something is shared by a count. Copy-assignable in
+/// any case, which a lambda with captures is not.
 template <class F>
 class kept_callable {
  public:
@@ -134,7 +135,8 @@ class kept_callable {
   std::shared_ptr<const F> f_;
 };
 template <class F>
-  requires((!std::is_empty_v<F> || std::is_final_v<F>) && std::is_trivially_copyable_v<F> && sizeof(F) <= 4 * sizeof(void*))
+  requires(
+      (!std::is_empty_v<F> || std::is_final_v<F>) && std::is_trivially_copyable_v<F> && sizeof(F) <= 4 * sizeof(void*))
 class kept_callable<F> {
  public:
   explicit kept_callable(const F& f) noexcept : f_(f) {}
@@ -162,14 +164,14 @@ class kept_callable<F> : F {
 template <std::size_t Position, class Given, class Parameter>
 struct argument {
   static_assert(std::is_convertible_v<Given, Parameter>,
-                "aethergraph: an argument of this call does not convert to its parameter; "
-                "see `argument<position, Given, Parameter>`");
+      "aethergraph: an argument of this call does not convert to its parameter; "
+      "see `argument<position, Given, Parameter>`");
 };
-#define AETHERGRAPH_ARGUMENT(POSITION)                                                                             \
-  template <class Given, class Parameter>                                                                          \
-  struct argument<POSITION, Given, Parameter> {                                                                    \
-    static_assert(std::is_convertible_v<Given, Parameter>,                                                         \
-                  "aethergraph: argument " #POSITION " of this call does not convert to parameter " #POSITION);    \
+#define AETHERGRAPH_ARGUMENT(POSITION)                                                                \
+  template <class Given, class Parameter>                                                             \
+  struct argument<POSITION, Given, Parameter> {                                                       \
+    static_assert(std::is_convertible_v<Given, Parameter>,                                            \
+        "aethergraph: argument " #POSITION " of this call does not convert to parameter " #POSITION); \
   };
 AETHERGRAPH_ARGUMENT(1)
 AETHERGRAPH_ARGUMENT(2)
@@ -186,9 +188,8 @@ constexpr void check_arguments(list<Given...>, list<Parameter...>) {
   static_assert(sizeof...(Given) >= sizeof...(Parameter), "aethergraph: too few arguments in this call");
   static_assert(sizeof...(Given) <= sizeof...(Parameter), "aethergraph: too many arguments in this call");
   if constexpr (sizeof...(Given) == sizeof...(Parameter))
-    []<std::size_t... I>(std::index_sequence<I...>) {
-      (static_cast<void>(argument<I + 1, Given, Parameter>{}), ...);
-    }(std::index_sequence_for<Given...>{});
+    []<std::size_t... I>(std::index_sequence<I...>) { (static_cast<void>(argument<I + 1, Given, Parameter>{}), ...); }(
+        std::index_sequence_for<Given...>{});
 }
 
 template <class Given, class Parameters>

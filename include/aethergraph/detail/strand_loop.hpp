@@ -28,8 +28,8 @@ class cancel_gate {
   std::unique_ptr<state> state_;
 };
 
-/// Owned by its references: handlers under way hold one each, and the registry of the executor's context holds one until
-/// the run has ended, so that a context that is destroyed first takes the run with it.
+/// Owned by its references: handlers under way hold one each, and the registry of the executor's context holds one
+/// until the run has ended, so that a context that is destroyed first takes the run with it.
 class strand_loop : public loop {
  public:
   boost::asio::any_io_executor executor() final { return strand_; }

@@ -50,9 +50,9 @@ class timer_queue {
   [[nodiscard]] time_point earliest() const noexcept { return heap_.front()->at; }
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
-  void add(timer& t);                  // t must not be pending
-  void remove(timer& t) noexcept;      // t must be pending
-  timer& pop() noexcept;               // the queue must not be empty
+  void add(timer& t);              // t must not be pending
+  void remove(timer& t) noexcept;  // t must be pending
+  timer& pop() noexcept;           // the queue must not be empty
 
  private:
   void place(timer& t, std::size_t position) noexcept;

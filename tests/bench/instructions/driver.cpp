@@ -15,15 +15,15 @@ namespace {
 const ag::tool work{"work", [](int x) -> ag::task<int> { co_return x + 1; }};
 
 const ag::graph_fn calls{"calls", [](int n) -> ag::task<std::int64_t> {
-                           std::int64_t sum = 0;
-                           for (int i = 0; i < n; ++i) sum += co_await work(i);
-                           co_return sum;
-                         }};
+  std::int64_t sum = 0;
+  for (int i = 0; i < n; ++i) sum += co_await work(i);
+  co_return sum;
+}};
 
 const ag::graph_fn fan{"fan", [](int n) -> ag::task<std::int64_t> {
-                         const auto all = co_await ag::gather(std::views::iota(0, n) | std::views::transform(work));
-                         co_return std::accumulate(all.begin(), all.end(), std::int64_t{0});
-                       }};
+  const auto all = co_await ag::gather(std::views::iota(0, n) | std::views::transform(work));
+  co_return std::accumulate(all.begin(), all.end(), std::int64_t{0});
+}};
 
 const ag::graph_fn empty{"empty", [](int x) -> ag::task<int> { co_return x + 1; }};
 

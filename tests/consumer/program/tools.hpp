@@ -9,12 +9,9 @@
 inline const aethergraph::tool twice{"twice", [](int x) -> aethergraph::task<int> { co_return 2 * x; }};
 inline const aethergraph::tool total{
     "total", [](const std::vector<int>& xs) { return std::accumulate(xs.begin(), xs.end(), 0); }};
-inline const aethergraph::graph_fn doubled_total{
-    "doubled_total",
-    [](std::vector<int> xs) -> aethergraph::task<int> {
-      co_return co_await total(co_await aethergraph::gather(xs | std::views::transform(twice)));
-    },
-    {.max_concurrency = 2}};
+inline const aethergraph::graph_fn doubled_total{"doubled_total", [](std::vector<int> xs) -> aethergraph::task<int> {
+  co_return co_await total(co_await aethergraph::gather(xs | std::views::transform(twice)));
+}, {.max_concurrency = 2}};
 
 int total_in_other_unit(std::vector<int> xs);
 const void* address_of_twice_in_other_unit();
