@@ -35,6 +35,24 @@ ag::task<int> deep_and_failing(int levels) {
   co_return 1 + co_await deep_and_failing(levels - 1);
 }
 
+/// Nests through everything that awaits a single other: as_result, shielded, timeout, a nested run.
+ag::task<int> deep_in(int levels, int kind) {
+  if (levels == 0) {
+    co_await ag::sleep_for(1h);
+    co_return 0;
+  }
+  switch (kind) {
+    case 0:
+      co_return (co_await ag::as_result(deep_in(levels - 1, kind))).value();
+    case 1:
+      co_return co_await ag::shielded(deep_in(levels - 1, kind));
+    case 2:
+      co_return co_await ag::timeout(deep_in(levels - 1, kind), 2h);
+    default:
+      co_return co_await ag::run_async(deep_in(levels - 1, kind));
+  }
+}
+
 constexpr int million = 1'000'000;
 
 }  // namespace
@@ -116,6 +134,13 @@ TEST_CASE("tasks nested 10,000 deep are torn down") {
   ag::run_async(io.get_executor(), deep_and_suspended(10'000), {}, [&](std::exception_ptr, int) { was_called = true; });
   io.poll();
   CHECK(!was_called);
+}
+
+TEST_CASE("nests of every kind, 10,000 deep, are torn down") {
+  boost::asio::io_context io;
+  for (int kind = 0; kind < 4; ++kind)
+    ag::run_async(io.get_executor(), deep_in(10'000, kind), {}, [](std::exception_ptr, int) { FAIL("it was called"); });
+  io.poll();
 }
 
 TEST_CASE("a million plain-function calls gathered under a cap of a thousand") {

@@ -84,11 +84,11 @@ TEST_CASE("a nested run has an identity of its own") {
   CHECK(ag::run(outer()));
 }
 
-TEST_CASE("the run of a task is named task, the run of a call call") {
+TEST_CASE("the run of a task is named task, the run of a call after its tool") {
   const ag::tool tool{"tool", [](ag::context& ctx) { return std::string(ctx.run_name()); }};
   auto body = [&]() -> ag::task<std::string> { co_return co_await tool(); };
   CHECK(ag::run(body()) == "task");
-  CHECK(ag::run(tool()) == "call");
+  CHECK(ag::run(tool()) == "tool");
 }
 
 TEST_CASE("nobody was asked to stop at first") {

@@ -181,6 +181,35 @@ TEST_CASE("a far deadline does not hold up a run that suspends") {
   CHECK(std::chrono::steady_clock::now() - begin < 10s);
 }
 
+TEST_CASE("a deadline ends loops over what is always ready") {
+  ag::semaphore always(1);
+  auto permits = [&]() -> ag::task<> {
+    for (;;) auto permit = co_await always.acquire();
+  };
+  auto gathers = []() -> ag::task<> {
+    for (;;) co_await ag::gather(std::vector<ag::task<>>());
+  };
+  auto results = []() -> ag::task<> {
+    for (;;) (co_await ag::as_result(agent(1))).value();
+  };
+  CHECK_THROWS_AS(ag::run(permits(), {.deadline = 2ms}), ag::timed_out);
+  CHECK_THROWS_AS(ag::run(gathers(), {.deadline = 2ms}), ag::timed_out);
+  CHECK_THROWS_AS(ag::run(results(), {.deadline = 2ms}), ag::timed_out);
+}
+
+TEST_CASE("a failure that stopped a run before its deadline did stays its outcome") {
+  const ag::tool fails{"fails", []() -> ag::task<> {
+    co_await ag::sleep_for(1ms);
+    throw std::runtime_error("first");
+  }};
+  const ag::tool lingers{"lingers", []() -> ag::task<> {
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ag::shielded(ag::sleep_for(10ms));  // the deadline passes meanwhile
+  }};
+  auto body = [&]() -> ag::task<> { co_await ag::gather(fails(), lingers()); };
+  CHECK_THROWS_WITH(ag::testing::simulation(1).run(body(), {.deadline = 5ms}), "first");
+}
+
 TEST_CASE("a value that comes in spite of the deadline is the outcome") {
   auto body = []() -> ag::task<int> {
     co_await ag::as_result(ag::sleep_for(24h));

@@ -309,6 +309,49 @@ TEST_CASE("an io_context that goes away destroys the runs on it") {
   CHECK(weak.expired());
 }
 
+TEST_CASE("an argument whose move throws fails the initiation, and leaves nothing behind") {
+  struct brittle {
+    explicit brittle(int moves) : moves_left(moves) {}
+    brittle(brittle&& o) : moves_left(o.moves_left - 1), watch(o.watch) {
+      if (moves_left == 0) throw std::runtime_error("no more moves");
+    }
+    int moves_left;
+    std::shared_ptr<int> watch = std::make_shared<int>(0);
+  };
+  const ag::graph_fn takes{"takes", [](brittle b) -> ag::task<int> { co_return b.moves_left; }};
+  for (int moves = 1;; ++moves) {
+    REQUIRE(moves < 100);
+    asio::io_context io;
+    bool was_called = false;
+    std::weak_ptr<int> weak;
+    try {
+      brittle b(moves);
+      weak = b.watch;
+      ag::run_async(io, takes(std::move(b)), {}, [&](std::exception_ptr, int) { was_called = true; });
+    } catch (const std::runtime_error&) {
+      CHECK(weak.expired());
+      io.run();
+      CHECK(!was_called);
+      continue;
+    }
+    io.run();
+    CHECK(was_called);
+    CHECK(weak.expired());
+    if (moves > 20) break;
+  }
+}
+
+TEST_CASE("when a handler is called, the arguments of the run are gone") {
+  asio::io_context io;
+  auto argument = std::make_shared<int>(1);
+  std::weak_ptr<int> weak = argument;
+  const ag::graph_fn holds{"holds", [](std::shared_ptr<int> p) -> ag::task<int> { co_return *p; }};
+  bool were_gone = false;
+  ag::run_async(io, holds(std::move(argument)), {}, [&](std::exception_ptr, int) { were_gone = weak.expired(); });
+  io.run();
+  CHECK(were_gone);
+}
+
 TEST_CASE("run inside a run that Asio drives throws, naming run_async") {
   asio::io_context io;
   auto body = []() -> ag::task<int> { co_return ag::run(agent(1)); };

@@ -2,6 +2,9 @@
 
 #include <array>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -14,6 +17,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/system_executor.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
@@ -46,6 +50,24 @@ auto async_give(Token&& token, V... v) {
       std::apply([&](auto&... a) { std::move(h)(std::move(a)...); }, t);
     });
   }, token, std::move(v)...);
+}
+
+// One that completes on a thread of its own, and never asks for the handler's executor.
+template <class Token>
+auto async_give_from_a_thread(int v, Token&& token) {
+  return asio::async_initiate<Token, void(int)>([](auto handler, int value) {
+    std::thread([h = std::move(handler), value]() mutable { std::move(h)(value); }).detach();
+  }, token, v);
+}
+
+// One that ends when it is cancelled, from inside the emission.
+template <class Token>
+auto async_until_cancelled(Token&& token) {
+  return asio::async_initiate<Token, void(error_code)>([](auto handler) {
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    slot.assign([h = std::make_shared<decltype(handler)>(std::move(handler))](
+                    asio::cancellation_type) { std::move (*h)(asio::error::operation_aborted); });
+  }, token);
 }
 
 struct no_default {
@@ -179,6 +201,54 @@ TEST_CASE("a blocking run goes on with its thread after an operation of another 
   CHECK(ag::run(body()));
   guard.reset();
   elsewhere.join();
+}
+
+TEST_CASE("an operation that completes on a thread of its own, whatever the associated executor, is awaited") {
+  const auto rounds = [](int n) -> ag::task<int> {
+    int sum = 0;
+    for (int i = 0; i < n; ++i) sum += co_await async_give_from_a_thread(i, ag::use_task);
+    co_return sum;
+  };
+  CHECK(ag::run(rounds(200)) == 199 * 100);
+  asio::io_context io;
+  auto future = ag::run_async(io, rounds(200), {}, asio::use_future);
+  io.run();
+  CHECK(future.get() == 199 * 100);
+}
+
+TEST_CASE("a run may end while the thread that completed its last operation still holds its executor") {
+  auto elsewhere = []() -> asio::awaitable<int> { co_return 1; };
+  const ag::tool tool{"tool", [&]() -> ag::task<int> {
+    co_return co_await asio::co_spawn(asio::system_executor(), elsewhere(), ag::use_task);
+  }};
+  int sum = 0;
+  for (int i = 0; i < 500; ++i) sum += ag::run(tool());
+  CHECK(sum == 500);
+}
+
+TEST_CASE("an operation that completes from inside its cancellation ends with cancelled") {
+  auto body = []() -> ag::task<> { co_await async_until_cancelled(ag::use_task); };
+  ag::testing::simulation sim(1);
+  auto all = [&]() -> ag::task<> {
+    const auto all_of_them = co_await ag::as_result(ag::timeout(ag::gather(body(), body(), body()), 1ms));
+    CHECK(!all_of_them.has_value());
+  };
+  sim.run(all());
+  asio::io_context io;
+  auto future = ag::run_async(io, body(), {.deadline = 1ms}, asio::use_future);
+  io.run();
+  CHECK_THROWS_AS(future.get(), ag::timed_out);
+}
+
+TEST_CASE("what an operation completes with is converted to its completion signature") {
+  auto start = [](auto handler) {
+    auto ex = asio::get_associated_executor(handler);
+    asio::post(ex, [h = std::move(handler)]() mutable { std::move(h)(error_code(), "text"); });
+  };
+  auto body = [&]() -> ag::task<std::string> {
+    co_return co_await asio::async_initiate<const ag::use_task_t, void(error_code, std::string)>(start, ag::use_task);
+  };
+  CHECK(ag::run(body()) == "text");
 }
 
 TEST_CASE("sockets are awaited") {

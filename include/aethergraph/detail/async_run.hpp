@@ -2,10 +2,10 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <type_traits>
@@ -77,14 +77,25 @@ class async_run final : public strand_loop, receiver {
     // Whoever gets the result may rely on it: nothing of the run is left, its arguments included.
     operation_.reset();
     awaited_.reset();
-    handler_executor ex = handler_work_.get_executor();
-    boost::asio::post(ex, [handler = std::move(handler_), arguments = Signature::arguments(std::move(outcome)),
-                              work = std::move(handler_work_)]() mutable {
-      // Here, where the signal's owner lives: nothing is left to cancel.
-      boost::asio::get_associated_cancellation_slot(handler).clear();
-      std::apply([&](auto&... a) { std::move(handler)(std::move(a)...); }, arguments);
-    });
+    // Off the strand by way of its own executor: the handler's may be one that nothing should be posted to.
+    boost::asio::post(inner_executor(),
+        completion{std::move(handler_), Signature::arguments(std::move(outcome)), std::move(handler_work_)});
   }
+
+  struct completion {
+    Handler handler;
+    decltype(Signature::arguments(std::declval<result<result_type>>())) arguments;
+    boost::asio::executor_work_guard<handler_executor> handler_work;
+
+    void operator()() {
+      const handler_executor ex = handler_work.get_executor();
+      boost::asio::dispatch(ex, [c = std::move(*this)]() mutable {
+        // Here, where the signal's owner lives: nothing is left to cancel.
+        boost::asio::get_associated_cancellation_slot(c.handler).clear();
+        std::apply([&](auto&... a) { std::move(c.handler)(std::move(a)...); }, c.arguments);
+      });
+    }
+  };
 
   scope& root() noexcept override { return operation_->state(); }
 

@@ -14,7 +14,10 @@ namespace aethergraph::detail {
 template <class A>
 struct run_traits {
   using body = operation<A>;
-  static std::string_view name(const A&) noexcept { return "task"; }
+  static std::string_view name(const A& a) noexcept {
+    if constexpr (requires { a.tool_name(); }) return a.tool_name();
+    else return "task";
+  }
   static std::optional<int> max_concurrency(const A&) noexcept { return {}; }
 };
 

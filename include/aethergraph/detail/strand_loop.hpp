@@ -48,6 +48,8 @@ class strand_loop : public loop {
   virtual void deliver() noexcept = 0;
   [[nodiscard]] virtual scope& root() noexcept = 0;
   void finished() noexcept { is_finished_ = true; }
+  /// The executor beneath the strand.
+  [[nodiscard]] boost::asio::any_io_executor inner_executor() const { return strand_.get_inner_executor(); }
 
   /// Made at the first request; its owners may outlive the run.
   [[nodiscard]] std::shared_ptr<cancel_gate> gate();
