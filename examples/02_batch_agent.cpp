@@ -15,6 +15,7 @@ const ag::tool twice{"twice", [](int x) -> ag::task<int> {
   co_return 2 * x;
 }};
 
+// snippet permits
 ag::task<int> double_with_permit(ag::semaphore& permits, int x) {
   auto permit = co_await permits.acquire();  // given back at the end of this scope, whatever happens in it
   co_return co_await twice(x);
@@ -28,11 +29,14 @@ const ag::graph_fn batch_agent{"batch_agent", [](std::vector<int> items) -> ag::
   for (const int x : items) doubled.push_back(double_with_permit(permits, x));
   co_return co_await ag::gather(std::move(doubled));
 }, {.max_concurrency = 8}};
+// end snippet
 
+// snippet cap
 // Where all the work is tool calls and one limit is enough, the cap of the run is that limit.
 const ag::graph_fn capped_agent{"capped_agent", [](std::vector<int> items) -> ag::task<std::vector<int>> {
   co_return co_await ag::gather(items | std::views::transform(twice));
 }, {.max_concurrency = 3}};
+// end snippet
 
 int main() {
   for (const auto& agent_run :

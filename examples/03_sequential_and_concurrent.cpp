@@ -27,6 +27,7 @@ const ag::graph_fn sequential{"sequential", [](std::string city) -> ag::task<std
   co_return fmt::format("{} degrees, {}", degrees, roads);
 }};
 
+// snippet concurrent
 // gather starts all of them before it awaits any, and gives their results in the order of its arguments. A call
 // without a result leaves a std::monostate in the tuple.
 const ag::graph_fn concurrent{"concurrent", [](std::string city) -> ag::task<std::string> {
@@ -34,6 +35,7 @@ const ag::graph_fn concurrent{"concurrent", [](std::string city) -> ag::task<std
   const auto& [degrees, roads, booked] = all;
   co_return fmt::format("{} degrees, {}", degrees, roads);
 }};
+// end snippet
 
 int main() {
   // A simulation runs agents in virtual time: sleeps take none, and it tells how long they would have taken.

@@ -35,6 +35,7 @@ const ag::graph_fn both{"both", [](ag::context& ctx) -> ag::task<int> {
 }};
 
 int main() {
+  // snippet caps
   // Each on a thread of its own. A run's result tells how many of its slots were taken at one time.
   auto wide = std::async(std::launch::async, [] { return ag::try_run(crawl(), {.max_concurrency = 8}); });
   auto narrow = std::async(std::launch::async, [] { return ag::try_run(crawl(), {.max_concurrency = 2}); });
@@ -42,6 +43,7 @@ int main() {
   const auto narrow_result = narrow.get();
   fmt::print("cap 8: sum {}, peak {}\n", wide_result.value(), wide_result.peak_concurrency());
   fmt::print("cap 2: sum {}, peak {}\n", narrow_result.value(), narrow_result.peak_concurrency());
+  // end snippet
 
   // Side by side they take as long as the slower: 16 pages of 10 ms, 2 at a time.
   ag::testing::simulation sim{1};

@@ -21,13 +21,16 @@ const ag::tool release{"release", [](ag::context& ctx) -> ag::task<> {
   co_await ctx.channel().send_text("released");
 }};
 
+// snippet all_or_nothing
 // A failure of a gathered call cancels the others, awaits them, and arrives at the co_await as the tool threw it.
 const ag::graph_fn all_or_nothing{"all_or_nothing", [](std::vector<std::string> texts) -> ag::task<int> {
   int sum = 0;
   for (const int n : co_await ag::gather(texts | std::views::transform(parse))) sum += n;
   co_return sum;
 }};
+// end snippet
 
+// snippet what_can_be_had
 // gather_results never throws what a call threw: each outcome is a value or an exception.
 const ag::graph_fn what_can_be_had{"what_can_be_had", [](std::vector<std::string> texts) -> ag::task<int> {
   int sum = 0;
@@ -35,7 +38,9 @@ const ag::graph_fn what_can_be_had{"what_can_be_had", [](std::vector<std::string
     sum += r ? r.value() : 0;
   co_return sum;
 }};
+// end snippet
 
+// snippet careful
 // C++ allows no co_await in a handler, so as_result gives the outcome as a value first. The clean-up is shielded: it is
 // awaited to its end even when this agent itself was asked to stop.
 const ag::graph_fn careful{"careful", [](std::string text) -> ag::task<int> {
@@ -43,6 +48,7 @@ const ag::graph_fn careful{"careful", [](std::string text) -> ag::task<int> {
   co_await ag::shielded(release());
   co_return number.value();  // throws what `parse` threw
 }};
+// end snippet
 
 int main() {
   const std::vector<std::string> texts{"1", "2", "three", "4"};

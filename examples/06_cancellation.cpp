@@ -21,11 +21,13 @@ const ag::tool mirror{"mirror", [](ag::context& ctx, std::string name, ag::durat
   co_return name;
 }};
 
+// snippet race
 // The first to end wins; the others are cancelled, and awaited, before race gives its result.
 const ag::graph_fn fastest{"fastest", []() -> ag::task<std::string> {
   auto winner = co_await ag::race(mirror("near", 1ms), mirror("far", 1h));
   co_return winner.index() == 0 ? std::get<0>(winner) : std::get<1>(winner);
 }};
+// end snippet
 
 // A timeout caps one awaitable, the queueing for a slot included.
 const ag::graph_fn impatient{"impatient", []() -> ag::task<std::string> {
@@ -48,6 +50,7 @@ int main() {
     fmt::print("deadline: timed out\n");
   }
 
+  // snippet signal
   // Asio's own means: a signal, bound to the completion token. Whatever cancels Asio operations cancels runs.
   asio::io_context io;
   asio::cancellation_signal button;
@@ -60,4 +63,5 @@ int main() {
   }));
   asio::post(io, [&button] { button.emit(asio::cancellation_type::terminal); });
   io.run();
+  // end snippet
 }

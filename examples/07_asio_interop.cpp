@@ -26,6 +26,7 @@ asio::awaitable<void> serve_echo(tcp::acceptor& acceptor) {
   co_await asio::async_write(peer, asio::buffer(text), asio::use_awaitable);
 }
 
+// snippet ask
 // A tool awaits any Asio operation with use_task. Its objects are made with the executor of the run.
 const ag::tool ask{"ask", [](tcp::endpoint server, std::string text) -> ag::task<std::string> {
   tcp::socket socket(co_await asio::this_coro::executor);
@@ -34,24 +35,29 @@ const ag::tool ask{"ask", [](tcp::endpoint server, std::string text) -> ag::task
   text.resize(co_await socket.async_read_some(asio::buffer(text), ag::use_task));
   co_return text;
 }};
+// end snippet
 
+// snippet nap
 // A tool may also be a coroutine of Asio's as it stands.
 const ag::tool nap{"nap", []() -> asio::awaitable<int> {
   asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(1));
   co_await timer.async_wait(asio::use_awaitable);
   co_return 1;
 }};
+// end snippet
 
 const ag::graph_fn talk{"talk", [](tcp::endpoint server) -> ag::task<std::string> {
   auto both = co_await ag::gather(ask(server, "echo me"), nap());
   co_return fmt::format("'{}' after {} ms", std::get<0>(both), std::get<1>(both));
 }};
 
+// snippet from_asio
 // A coroutine of Asio's awaits a run, as any other operation.
 asio::awaitable<void> talk_from_asio(tcp::endpoint server) {
   const auto executor = co_await asio::this_coro::executor;
   fmt::print("use_awaitable: {}\n", co_await ag::run_async(executor, talk(server), {}, asio::use_awaitable));
 }
+// end snippet
 
 int main() {
   asio::io_context io;
@@ -66,6 +72,7 @@ int main() {
   io.run();
   io.restart();
 
+  // snippet tokens
   ag::run_async(io, talk(next_client()), {},
       [](std::exception_ptr e, std::string answer) { fmt::print("callback: {}\n", e ? "failed" : answer); });
   io.run();
@@ -74,4 +81,5 @@ int main() {
   auto answer = ag::run_async(io, talk(next_client()), {}, asio::use_future);
   io.run();
   fmt::print("use_future: {}\n", answer.get());
+  // end snippet
 }

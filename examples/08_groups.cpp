@@ -19,6 +19,7 @@ const ag::tool links_of{"links_of", [](int page) -> ag::task<std::vector<int>> {
   co_return links;
 }};
 
+// snippet group
 // Whoever has the group may spawn into it, children too.
 ag::task<> visit(ag::task_group& group, std::set<int>& seen, int page) {
   if (!seen.insert(page).second) co_return;  // no lock: all of a run is on one strand
@@ -35,6 +36,7 @@ const ag::graph_fn crawl{"crawl", [](int start) -> ag::task<std::size_t> {
   });
   co_return seen.size();
 }};
+// end snippet
 
 const ag::tool measure{"measure", [](int delay_ms) -> ag::task<std::string> {
   co_await ag::sleep_for(std::chrono::milliseconds(delay_ms));

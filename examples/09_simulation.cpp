@@ -38,12 +38,14 @@ const ag::graph_fn speakers{"speakers", []() -> ag::task<std::string> {
 }};
 
 int main() {
+  // snippet simulation
   // Three minutes and three questions pass in no time, and the end of the hour is tested as easily.
   ag::testing::simulation sim{1};
   const int rounds = sim.run(wait_for_it(), {.deadline = 1h});
   const auto seconds = std::chrono::duration<double>(sim.elapsed()).count();
   fmt::print("{} rounds, {} s\n", rounds, seconds);
   fmt::print("out of time: {}\n", !sim.try_run(wait_for_it(), {.deadline = 2min}).ok());
+  // end snippet
 
   // What is ready at the same time goes in an order that follows the seed: the same one for the same seed, so that a
   // failing test can be repeated, and over many seeds every one.
