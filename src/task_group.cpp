@@ -19,18 +19,8 @@ void task_group::add(spawned_base& s) noexcept {
   scope_.home().make_ready(s);
 }
 
-void task_group::note(const std::exception_ptr& error) noexcept {
-  if (!error) return;
-  if (error == scope_.stop_error()) {
-    ended_by_stop_ = true;
-    return;
-  }
-  if (!failure_) failure_ = error;
-  scope_.cancel(detail::cancelled_because(detail::stop_reason::sibling_failed));
-}
-
 void task_group::spawned_ended(spawned_base& s, const std::exception_ptr& error) noexcept {
-  note(error);
+  failure_.note(error, scope_);
   (s.previous ? s.previous->next : first_) = s.next;
   if (s.next) s.next->previous = s.previous;
   delete &s;
@@ -41,7 +31,7 @@ void task_group::spawned_ended(spawned_base& s, const std::exception_ptr& error)
 }
 
 bool task_group::body_ended(const std::exception_ptr& error) noexcept {
-  note(error);
+  failure_.note(error, scope_);
   has_body_ended_ = true;
   if (spawned_ > 0) return false;
   finish();
@@ -49,7 +39,7 @@ bool task_group::body_ended(const std::exception_ptr& error) noexcept {
 }
 
 void task_group::finish() noexcept {
-  if (ended_by_stop_ && !failure_) failure_ = scope_.stop_error();
+  failure_.settle(scope_);
   scope_.close();
 }
 

@@ -51,10 +51,11 @@ class operation<as_result_awaitable<A>> {
 ///
 /// Errors: never throws what the awaitable threw. Cancellation: the result holds `cancelled`; later awaits throw it.
 /// Example: `auto r = co_await ag::as_result(work(x)); if (!r) co_await ag::shielded(clean_up());`
-template <awaitable A>
-  requires std::is_rvalue_reference_v<A&&>
+template <class A>
 auto as_result(A&& a) {
-  return detail::as_result_awaitable<std::remove_cvref_t<A>>(std::move(a));
+  detail::check_consumable<A>();
+  if constexpr (detail::consumable<A>) return detail::as_result_awaitable<std::remove_cvref_t<A>>(std::move(a));
+  else return detail::after_an_error{};
 }
 
 }  // namespace aethergraph

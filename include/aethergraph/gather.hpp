@@ -22,8 +22,8 @@ class gather_scope {
  public:
   static constexpr bool begins_when_stopped = Mode == failure_mode::collect;
 
-  [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_; }
-  void refuse(const std::exception_ptr& e) noexcept { failure_ = e; }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_.error(); }
+  void refuse(const std::exception_ptr& e) noexcept { failure_.refuse(e); }
 
   template <class Child>
   void child_done(Child& c) noexcept {
@@ -54,26 +54,17 @@ class gather_scope {
  private:
   void child_ended(const std::exception_ptr& error) noexcept {
     --pending_;
-    if constexpr (Mode == failure_mode::stop) {
-      if (!error) return;
-      if (error == scope_.stop_error()) {
-        ended_by_stop_ = true;
-        return;
-      }
-      if (!failure_) failure_ = error;
-      scope_.cancel(cancelled_because(stop_reason::sibling_failed));
-    }
+    if constexpr (Mode == failure_mode::stop) failure_.note(error, scope_);
   }
   void finish() noexcept {
-    if (ended_by_stop_ && !failure_) failure_ = scope_.stop_error();
+    failure_.settle(scope_);
     scope_.close();
   }
 
   scope scope_;
   receiver* parent_ = nullptr;
   std::size_t pending_ = 0;
-  std::exception_ptr failure_;  // the first, other than the request to stop
-  bool ended_by_stop_ = false;
+  first_failure failure_;
 };
 
 template <failure_mode Mode, class Child>

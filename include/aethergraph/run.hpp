@@ -71,7 +71,7 @@ constexpr void check_runnable() {
   static_assert(awaitable<A> || std::same_as<std::remove_cvref_t<A>, after_an_error>,
       "aethergraph: only an invocation (a call of a graph_fn), a call of a tool or a task can be run");
   if constexpr (awaitable<A>)
-    static_assert(!std::is_lvalue_reference_v<A>, "aethergraph: running this uses it up; pass std::move(it)");
+    static_assert(consumable<A>, "aethergraph: running this uses it up; pass std::move(it), and nothing const");
 }
 
 template <class A>
@@ -98,7 +98,7 @@ using run_value_t = typename run_value<std::remove_cvref_t<A>>::type;
 template <class A>
 detail::run_value_t<A> run(A&& inv, const run_options& options = {}) {
   detail::check_runnable<A&&>();
-  if constexpr (awaitable<A> && !std::is_lvalue_reference_v<A>) {
+  if constexpr (detail::consumable<A>) {
     detail::refuse_blocking_run();
     detail::blocking_loop loop;
     detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);
@@ -116,7 +116,7 @@ detail::run_value_t<A> run(A&& inv, const run_options& options = {}) {
 template <class A>
 run_result<detail::run_value_t<A>> try_run(A&& inv, const run_options& options = {}) {
   detail::check_runnable<A&&>();
-  if constexpr (awaitable<A> && !std::is_lvalue_reference_v<A>) {
+  if constexpr (detail::consumable<A>) {
     detail::refuse_blocking_run();
     detail::blocking_loop loop;
     detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);
@@ -133,8 +133,7 @@ run_result<detail::run_value_t<A>> try_run(A&& inv, const run_options& options =
 template <class A>
 auto run_async(A&& inv, const run_options& options = {}) {
   detail::check_runnable<A&&>();
-  if constexpr (awaitable<A> && !std::is_lvalue_reference_v<A>)
-    return detail::nested_run<std::remove_cvref_t<A>>(std::forward<A>(inv), options);
+  if constexpr (detail::consumable<A>) return detail::nested_run<std::remove_cvref_t<A>>(std::forward<A>(inv), options);
   else return detail::after_an_error{};
 }
 

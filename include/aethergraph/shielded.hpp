@@ -56,10 +56,11 @@ class operation<shielded_awaitable<A>> {
 ///
 /// Errors: what the awaitable threw. Cancellation: none from outside; a `timeout` inside works as ever.
 /// Slot: none of its own.
-template <awaitable A>
-  requires std::is_rvalue_reference_v<A&&>
+template <class A>
 auto shielded(A&& a) {
-  return detail::shielded_awaitable<std::remove_cvref_t<A>>(std::move(a));
+  detail::check_consumable<A>();
+  if constexpr (detail::consumable<A>) return detail::shielded_awaitable<std::remove_cvref_t<A>>(std::move(a));
+  else return detail::after_an_error{};
 }
 
 }  // namespace aethergraph

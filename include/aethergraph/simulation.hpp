@@ -27,7 +27,7 @@ class simulation {
   template <class A>
   run_result<aethergraph::detail::run_value_t<A>> try_run(A&& inv, const run_options& options = {}) {
     aethergraph::detail::check_runnable<A&&>();
-    if constexpr (awaitable<A> && !std::is_lvalue_reference_v<A>) {
+    if constexpr (aethergraph::detail::consumable<A>) {
       aethergraph::detail::refuse_blocking_run();
       simulated_loop loop(seed_++, elapsed_);
       aethergraph::detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);

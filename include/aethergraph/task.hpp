@@ -103,7 +103,7 @@ struct promise : promise_value<T> {
   void unhandled_exception() noexcept { this->outcome->fail(std::current_exception()); }
 
   template <class A>
-    requires awaitable<A> && std::is_rvalue_reference_v<A&&>
+    requires consumable<A>
   awaiter<operation<A>> await_transform(A&& a) {
     return {*this, a};
   }
@@ -113,13 +113,13 @@ struct promise : promise_value<T> {
 
   // Everything else gets a sentence.
   template <class A>
-    requires(!(awaitable<A> && std::is_rvalue_reference_v<A &&>) &&
-             !std::same_as<std::remove_cvref_t<A>, boost::asio::this_coro::executor_t>)
+    requires(!consumable<A> && !std::same_as<std::remove_cvref_t<A>, boost::asio::this_coro::executor_t>)
   after_an_error await_transform(A&&) {
     using U = std::remove_cvref_t<A>;
     if constexpr (std::same_as<U, after_an_error>) return {};
     else if constexpr (awaitable<A>)
-      static_assert(sizeof(U) == 0, "aethergraph: awaiting uses this up; write `co_await std::move(it)`");
+      static_assert(
+          sizeof(U) == 0, "aethergraph: awaiting uses this up; write `co_await std::move(it)`, of nothing const");
     else if constexpr (looks_like_a_tool<U>)
       static_assert(
           sizeof(U) == 0, "aethergraph: a tool is not awaitable, a call of it is: `co_await tool(arguments…)`");

@@ -29,10 +29,10 @@ class task_group {
   /// dropped.
   /// Errors: its failure cancels the group, and is thrown by `with_group`.
   /// Cancellation: with the group; what is spawned after that never starts.
-  template <awaitable A>
-    requires std::is_rvalue_reference_v<A&&>
+  template <class A>
   void spawn(A&& a) {
-    add(*new spawned<std::remove_cvref_t<A>>(*this, std::move(a)));
+    detail::check_consumable<A>();
+    if constexpr (detail::consumable<A>) add(*new spawned<std::remove_cvref_t<A>>(*this, std::move(a)));
   }
 
   /// Spawned children that have not ended.
@@ -82,7 +82,6 @@ class task_group {
   void open(detail::environment& e, detail::receiver& r) noexcept;
   void add(spawned_base& s) noexcept;
   void spawned_ended(spawned_base& s, const std::exception_ptr& error) noexcept;
-  void note(const std::exception_ptr& error) noexcept;
   /// The body has ended. True: so have all children.
   [[nodiscard]] bool body_ended(const std::exception_ptr& error) noexcept;
   void finish() noexcept;
@@ -93,8 +92,7 @@ class task_group {
   detail::receiver* parent_ = nullptr;
   spawned_base* first_ = nullptr;
   std::size_t spawned_ = 0;
-  std::exception_ptr failure_;
-  bool ended_by_stop_ = false;
+  detail::first_failure failure_;
   bool has_body_ended_ = false;
 };
 
@@ -135,11 +133,11 @@ class operation<with_group_awaitable<Body>> {
     if (group_.body_ended(c.error())) parent_->done();
   }
   result_type take() {
-    if (group_.failure_) std::rethrow_exception(group_.failure_);
+    if (error()) std::rethrow_exception(error());
     return work_->take();
   }
-  [[nodiscard]] const std::exception_ptr& error() const noexcept { return group_.failure_; }
-  void refuse(const std::exception_ptr& e) noexcept { group_.failure_ = e; }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return group_.failure_.error(); }
+  void refuse(const std::exception_ptr& e) noexcept { group_.failure_.refuse(e); }
 
  private:
   Body& body_;

@@ -83,10 +83,12 @@ class operation<timeout_awaitable<A>> : timeout_scope {
 /// Errors: `timed_out`, which names the duration, when the time ended it; else what the awaitable threw. A result that
 /// comes in spite of the request to stop is given, not dropped.
 /// Cancellation: reaches the awaitable. Slot: none of its own.
-template <awaitable A, class Rep, class Period>
-  requires std::is_rvalue_reference_v<A&&>
+template <class A, class Rep, class Period>
 auto timeout(A&& a, std::chrono::duration<Rep, Period> d) {
-  return detail::timeout_awaitable<std::remove_cvref_t<A>>(std::move(a), detail::saturating_duration(d));
+  detail::check_consumable<A>();
+  if constexpr (detail::consumable<A>)
+    return detail::timeout_awaitable<std::remove_cvref_t<A>>(std::move(a), detail::saturating_duration(d));
+  else return detail::after_an_error{};
 }
 
 }  // namespace aethergraph

@@ -52,6 +52,31 @@ class child : public child_base<Owner> {
   operation<A> operation_;
 };
 
+/// The failure of a scope: the first of those in it, which asks the others to stop.
+class first_failure {
+ public:
+  /// Something in the scope has ended, with this error or null.
+  void note(const std::exception_ptr& error, scope& s) noexcept {
+    if (!error) return;
+    if (error == s.stop_error()) {
+      ended_by_stop_ = true;
+      return;
+    }
+    if (!failure_) failure_ = error;
+    s.cancel(cancelled_because(stop_reason::sibling_failed));
+  }
+  /// All have ended: where only a request to stop was obeyed, that is the failure.
+  void settle(const scope& s) noexcept {
+    if (ended_by_stop_ && !failure_) failure_ = s.stop_error();
+  }
+  void refuse(const std::exception_ptr& e) noexcept { failure_ = e; }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_; }
+
+ private:
+  std::exception_ptr failure_;  // never the request to stop, until settle()
+  bool ended_by_stop_ = false;
+};
+
 /// What a child gave, as a value that a tuple, vector or variant can hold.
 template <class Child>
 regular<typename Child::result_type> take_regular(Child& c) {
@@ -159,7 +184,7 @@ constexpr void check_range() {
 
 /// What can be run side by side as it stands.
 template <class... A>
-concept gatherable = sizeof...(A) > 0 && ((awaitable<A> && !std::is_lvalue_reference_v<A>) && ...);
+concept gatherable = sizeof...(A) > 0 && (consumable<A> && ...);
 /// What a combinator takes only to say what is wrong.
 template <class... A>
 concept not_gatherable = sizeof...(A) > 0 && !gatherable<A...> && !(sizeof...(A) == 1 && (awaitable_range<A> && ...));
@@ -177,7 +202,7 @@ constexpr void check_gathered() {
         "aethergraph: what is run side by side must be awaitable in an ag::task, or one range of such");
     if constexpr ((awaitable<A> && ...))
       static_assert(
-          (!std::is_lvalue_reference_v<A> && ...), "aethergraph: this consumes its awaitables: pass std::move(it)");
+          (consumable<A> && ...), "aethergraph: this consumes its awaitables: pass std::move(it), and nothing const");
   }
 }
 

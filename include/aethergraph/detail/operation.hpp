@@ -77,6 +77,20 @@ concept awaitable = detail::has_operation<A>;
 
 namespace detail {
 
+/// An awaitable, given away: awaiting uses it up.
+template <class A>
+concept consumable = awaitable<A> && !std::is_lvalue_reference_v<A> && !std::is_const_v<std::remove_reference_t<A>>;
+
+/// Says what is wrong with what should be consumable.
+template <class A>
+constexpr void check_consumable() {
+  if constexpr (!std::same_as<std::remove_cvref_t<A>, after_an_error>) {
+    static_assert(awaitable<A>, "aethergraph: this is not awaitable in an ag::task");
+    if constexpr (awaitable<A>)
+      static_assert(consumable<A>, "aethergraph: awaiting uses this up; pass std::move(it), and nothing const");
+  }
+}
+
 template <awaitable A>
 using await_result_t = typename operation<std::remove_cvref_t<A>>::result_type;
 

@@ -1,0 +1,6 @@
+// expect: aethergraph: this is not awaitable in an ag::task
+#include <aethergraph/aethergraph.hpp>
+
+namespace ag = aethergraph;
+
+ag::task<> f() { co_await ag::shielded(1); }
