@@ -4,6 +4,7 @@
 #   sh cmake/dev.sh demo [file or directory...]   build and run the main example, on the repository's own files by default
 #   sh cmake/dev.sh test [ctest argument...]      build and run all tests
 #   sh cmake/dev.sh bench [filter]                build and run the benchmarks whose name matches the filter
+#   sh cmake/dev.sh instructions [--record]       count the instructions of the hot paths; fail if they have become more
 #   sh cmake/dev.sh sanitize address|thread [ctest argument...]
 #                                                 the tests under ASan and UBSan (g++), or under TSan (clang)
 #   sh cmake/dev.sh format [--check]              format the sources, or say which are not formatted
@@ -21,7 +22,7 @@ fail() {
   exit 1
 }
 usage() {
-  sed -n '3,10s/^# \{0,1\}//p' cmake/dev.sh >&2
+  sed -n '3,11s/^# \{0,1\}//p' cmake/dev.sh >&2
   fail "$1"
 }
 
@@ -101,6 +102,14 @@ bench() {
   build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" || fail "the benchmarks ended with status $?"
 }
 
+instructions() {
+  need_build_tools
+  need libbenchmark-dev valgrind
+  build bench instructions
+  say "counting instructions"
+  sh tests/bench/count_instructions.sh build/bench/tests/bench/instructions "$@" || fail "a hot path has become dearer"
+}
+
 sanitize() {
   [ $# -gt 0 ] || usage "which sanitizer? address or thread"
   kind=$1
@@ -135,6 +144,7 @@ case $command in
   demo) demo "$@" ;;
   test) run_test "$@" ;;
   bench) bench "$@" ;;
+  instructions) instructions "$@" ;;
   sanitize) sanitize "$@" ;;
   format) format "$@" ;;
   *) usage "there is no command '$command'" ;;

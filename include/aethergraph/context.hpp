@@ -22,7 +22,7 @@ class context {
   [[nodiscard]] std::string_view name() const noexcept { return tool_ ? std::string_view(tool_->name) : run().name(); }
   /// The identity of this node within its run, such as "fetch#3"; the run's identity in the body of an agent.
   [[nodiscard]] std::string id() const;
-  /// The name of the agent, or "task" or "call" for a run without one.
+  /// The name of the agent; in a run of a call that of the tool, in a run of a task "task".
   [[nodiscard]] std::string_view run_name() const noexcept { return run().name(); }
   /// The identity of the run in this process, such as "batch_agent#17".
   [[nodiscard]] std::string run_id() const { return run().identity(); }
