@@ -117,7 +117,10 @@ sanitize() {
   need_build_tools
   case $kind in
     address) export ASAN_OPTIONS="${ASAN_OPTIONS-detect_stack_use_after_return=1}" ;;
-    thread) need clang-19 libclang-rt-19-dev ;;
+    thread)
+      need clang-19 libclang-rt-19-dev
+      export TSAN_OPTIONS="${TSAN_OPTIONS-suppressions=$(pwd)/cmake/thread_sanitizer.txt}"
+      ;;
     *) usage "there is no sanitizer '$kind', only address and thread" ;;
   esac
   build "$kind"

@@ -106,13 +106,13 @@ class async_run final : public strand_loop, receiver {
   start_item start_;
 };
 
-template <class Signature, class A, class Token>
-auto initiate_run(const boost::asio::any_io_executor& ex, A awaited, const run_options& o, Token&& token) {
+template <class Signature, class A, class Executor, class Token>
+auto initiate_run(Executor ex, A awaited, const run_options& o, Token&& token) {
   return boost::asio::async_initiate<Token, typename Signature::type>(
-      [](auto handler, const boost::asio::any_io_executor& e, A a, const run_options& options) {
+      [](auto handler, const Executor& e, A a, const run_options& options) {
     auto* run = new async_run<A, decltype(handler), Signature>(e, std::move(a), options, std::move(handler));
     run->begin();
-  }, token, ex, std::move(awaited), o);
+  }, token, std::move(ex), std::move(awaited), o);
 }
 
 }  // namespace aethergraph::detail
