@@ -19,7 +19,7 @@ class option_error : public error {
   using error::error;
 };
 
-/// Thrown at an `co_await` whose scope was asked to stop, and by a run whose caller cancelled it.
+/// Thrown at a `co_await` whose scope was asked to stop, and by a run whose caller cancelled it.
 class cancelled : public error {
  public:
   using error::error;

@@ -37,10 +37,8 @@ struct call_state : body_operation, environment, cancellable_wait {
 class scheduler {
  public:
   void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
   [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }
-  [[nodiscard]] bool has_waiting() const noexcept { return first_ != nullptr; }
 
   /// True: the call has a slot. False: it waits, and its `on_slot` will be made ready.
   [[nodiscard]] bool acquire(call_state& c) noexcept {

@@ -48,7 +48,6 @@ class timer_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] time_point earliest() const noexcept { return heap_.front()->at; }
-  [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
   void add(timer& t);              // t must not be pending
   void remove(timer& t) noexcept;  // t must be pending
