@@ -1,11 +1,11 @@
 // Coroutine frames come from a free list a thread and size class, so that steady work never meets the general
 // allocator.
 
+#include "aethergraph/detail/frame_allocator.hpp"
+
 #include <array>
 #include <cstddef>
 #include <new>
-
-#include "aethergraph/detail/body.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define AETHERGRAPH_KEEPS_FRAMES 0  // so that AddressSanitizer sees a use after free

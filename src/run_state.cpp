@@ -3,9 +3,13 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
 
 #include "aethergraph/channel.hpp"
+#include "aethergraph/detail/graph_source.hpp"
+#include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
 namespace aethergraph::detail {
@@ -16,8 +20,6 @@ std::atomic<std::uint64_t> last_run_id = 0;
 
 void check_supported(std::string_view run, const run_options& o) {
   const char* field = o.on_error != on_error::stop ? "on_error"
-                      : !o.record                  ? "record"
-                      : o.observer                 ? "observer"
                       : o.store                    ? "store"
                       : !o.run_id.empty()          ? "run_id"
                       : o.parallel                 ? "parallel"
@@ -36,22 +38,23 @@ std::string to_text(duration d) {
 
 void run_state::begin(loop& l) {
   open_root(l);
-  begin_here(l, nullptr);
+  begin_here(l, nullptr, no_node);
 }
 
-void run_state::begin(const environment& outer) {
+void run_state::begin(const environment& outer, node_number self) {
   open(outer);
   current_call = nullptr;  // the cap is the run's own: its calls are no children of an outer call
-  begin_here(home(), &outer.cancellation->run());
+  begin_here(home(), &outer.cancellation->run(), self);
 }
 
-void run_state::begin_here(loop& l, const run_state* outer) {
+void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   id_ = last_run_id.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (name_.empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
-  check_supported(name_, options_);
+  outer_ = outer;
+  if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
+  check_supported(name(), options_);
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
-    throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name_, *cap));
+    throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
   slots.set_capacity(static_cast<std::size_t>(cap.value_or(4)));
   channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : &console();
   if (options_.deadline) {
@@ -65,15 +68,118 @@ void run_state::begin_here(loop& l, const run_state* outer) {
     };
     l.add_timer(deadline_);
   }
+  begin_recording(outer, self);
+}
+
+void run_state::begin_recording(run_state* outer, node_number self) {
+  add_observers();
+  is_observed_ = !observers_.empty() || (outer && outer->is_observed_);
+  const bool is_recorded = options_.record != record::off || is_observed_;
+  if (!outer || (!outer->log_ && !observers_.empty())) {
+    // A run of its own books: a root, or one that only its own observers can see.
+    if (is_recorded) own_log_ = std::make_unique<recorder>(options_.record == record::times, home());
+    log_ = own_log_.get();
+    self = no_node;
+  } else {
+    book_ = outer->book_;
+    log_ = is_recorded ? outer->log_ : nullptr;
+    if (!log_ && outer->log_) book_ = this;
+  }
+  body_steps_.within = self;
+  steps = log_ ? &body_steps_ : nullptr;
+  if (is_observed_) tell_of_run(event_kind::run_started, node_state::running, nullptr);
+}
+
+void run_state::add_observers() {
+  if (options_.observer) observers_.push_back(options_.observer);
 }
 
 void run_state::end(std::exception_ptr& failure) noexcept {
   if (deadline_.is_pending()) home().remove_timer(deadline_);
+  if (stop_watch_.is_pending()) home().remove_timer(stop_watch_);
   close();
-  if (failure && deadline_.has_passed && is_cancellation(failure))
+  const bool was_cancelled = failure && is_stopped() && is_cancellation(failure);
+  if (was_cancelled && deadline_.has_passed)
     failure = std::make_exception_ptr(timed_out(
-        fmt::format("run of '{}' timed out: its deadline of {} has passed", name_, to_text(*options_.deadline))));
+        fmt::format("run of '{}' timed out: its deadline of {} has passed", name(), to_text(*options_.deadline))));
+  if (is_observed_) tell_of_run(event_kind::run_ended, state_after(failure), failure);
 }
+
+node_state run_state::state_after(const std::exception_ptr& failure) const noexcept {
+  if (!failure) return node_state::done;
+  return is_stopped() && is_cancellation(failure) ? node_state::cancelled : node_state::failed;
+}
+
+void run_state::tell(event_kind e, node_number n, const tool_info& what, node_kind kind, node_state state,
+    const std::exception_ptr& cause) noexcept {
+  tell_observers(event(*this, e, home().now(), n, what.name, kind, state, cause));
+}
+
+void run_state::tell_of_run(event_kind e, node_state state, const std::exception_ptr& cause) noexcept {
+  const event told(*this, e, home().now(), no_node, name(), node_kind::run, state, cause);
+  tell(observers_, told);
+}
+
+void run_state::tell_observers(const event& e) noexcept {
+  for (run_state* r = this; r && r->is_observed_; r = r->outer_) tell(r->observers_, e);
+}
+
+void run_state::tell(std::vector<observer*>& all, const event& e) noexcept {
+  for (observer*& o : all) {
+    if (!o) continue;
+    try {
+      o->on_event(e);
+    } catch (...) {
+      o = nullptr;
+      report_detached(std::current_exception());
+    }
+  }
+}
+
+void run_state::report_detached(const std::exception_ptr& why) noexcept {
+  try {
+    fmt::print(stderr, "{}: an observer threw and is detached: {}\n", identity(), message_of(why));
+  } catch (...) {
+  }
+}
+
+void run_state::watch_stop() noexcept {
+  stop_watch& watch = book_->stop_watch_;
+  if (watch.is_pending()) home().remove_timer(watch);
+  watch.run = book_;
+  watch.interval = std::chrono::seconds(1);
+  watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
+  watch.at = home().now();
+  try {
+    home().add_timer(watch);
+  } catch (...) {
+    // no timer, no events: the nodes stop all the same
+  }
+}
+
+void run_state::tell_stopping() noexcept {
+  bool is_any_stopping = false;
+  log_->for_each_live([&](node_number n, const node_record& r) {
+    if (r.state != node_state::running || !r.live->is_stopped()) return;
+    is_any_stopping = true;
+    // The scope that a nested run can be stopped by is that run, but the node belongs to the run around it.
+    run_state& run = r.kind == node_kind::run ? *r.live->run().outer_ : r.live->run();
+    run.tell(event_kind::node_stopping, n, *r.tool, r.kind, node_state::stopping, r.live->stop_error());
+  });
+  if (!is_any_stopping) return;
+  stop_watch_.at = saturating_add(home().now(), stop_watch_.interval);
+  stop_watch_.interval = std::min<duration>(2 * stop_watch_.interval, std::chrono::minutes(1));
+  try {
+    home().add_timer(stop_watch_);
+  } catch (...) {
+  }
+}
+
+std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_ptr& failure) {
+  return std::make_shared<const graph_source>(identity(), state_after(failure), std::move(own_log_));
+}
+
+std::string_view run_state::name() const noexcept { return what_->name; }
 
 void run_state::note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {
   if (failures_.size() >= kept_failures) return;
@@ -85,7 +191,7 @@ void run_state::note_failure(const call_state& c, const tool_info& tool, const s
   }
 }
 
-std::string run_state::identity() const { return fmt::format("{}#{}", name_, id_); }
+std::string run_state::identity() const { return fmt::format("{}#{}", name(), id_); }
 
 void refuse_blocking_run() {
   if (loop::current())

@@ -3,11 +3,14 @@
 #include <array>
 #include <cstddef>
 
+#include "aethergraph/detail/run_state.hpp"
+
 namespace aethergraph::detail {
 
 void scope::open(const environment& outer, bool is_shielded) noexcept {
   scope& above = *outer.cancellation;
   current_call = outer.current_call;
+  steps = outer.steps;
   if (!run_) run_ = above.run_;
   loop_ = above.loop_;
   parent_ = &above;
@@ -37,6 +40,7 @@ void scope::stop_here(const std::exception_ptr& stop_error) noexcept {
 
 void scope::cancel(const std::exception_ptr& stop_error) noexcept {
   if (is_stopped()) return;
+  run_->note_stop_requested();
   // Every scope of the subtree, without recursion: down first, then right, then up. Cancelling a wait closes no scope,
   // since it resumes nothing.
   scope* s = this;

@@ -9,6 +9,7 @@ task_group::~task_group() {
 void task_group::open(detail::environment& e, detail::receiver& r) noexcept {
   parent_ = &r;
   scope_.open(e);
+  join_.open(scope_, e);
 }
 
 void task_group::add(spawned_base& s) noexcept {
@@ -16,6 +17,7 @@ void task_group::add(spawned_base& s) noexcept {
   if (first_) first_->previous = &s;
   first_ = &s;
   ++spawned_;
+  s.order = ++last_order_;
   scope_.home().make_ready(s);
 }
 
@@ -41,6 +43,7 @@ bool task_group::body_ended(const std::exception_ptr& error) noexcept {
 void task_group::finish() noexcept {
   failure_.settle(scope_);
   scope_.close();
+  join_.close();
 }
 
 }  // namespace aethergraph

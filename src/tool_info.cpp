@@ -41,4 +41,14 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o) {
   return entry.get();
 }
 
+const tool_info* anonymous_task() noexcept {
+  static const tool_info* const info = intern_tool("task", {});
+  return info;
+}
+
+const tool_info* moved_from_invocation() noexcept {
+  static const tool_info* const info = intern_tool("an invocation that was moved from", {});
+  return info;
+}
+
 }  // namespace aethergraph::detail

@@ -32,12 +32,16 @@ class completion_scope {
     ended_ = fixed_array<child_type*>(children.size());
     pending_ = children.size();
     scope_.open(e);
+    join_.open(scope_, e);
     std::size_t index = 0;
     for (auto& c : children)
       if (c.start(*this, index++, scope_)) child_ended(c);
   }
   void cancel() noexcept { scope_.cancel(cancelled_because(stop_reason::sibling_failed)); }
-  void close() noexcept { scope_.close(); }
+  void close() noexcept {
+    scope_.close();
+    join_.close();
+  }
 
   [[nodiscard]] bool has_next() const noexcept { return given_ < ended_.size(); }
   [[nodiscard]] bool is_exhausted() const noexcept { return pending_ == 0 && !has_next(); }
@@ -51,6 +55,7 @@ class completion_scope {
   }
 
   scope scope_;
+  join join_;
   std::size_t pending_ = 0;
   fixed_array<child_type*> ended_;
   std::size_t given_ = 0;

@@ -57,6 +57,8 @@ class [[nodiscard("a call does nothing until it is awaited")]] call<R(Args...), 
 
  private:
   friend detail::operation<call>;
+  friend detail::run_traits<call>;
+  [[nodiscard]] const detail::tool_info* info() const noexcept { return info_; }
 
   const detail::tool_info* info_;
   [[no_unique_address]] detail::kept_callable<F> callable_;
@@ -76,15 +78,16 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   explicit operation(call_type& c) noexcept : call_(c) {}
 
   bool start(environment& e, receiver& r) noexcept {
+    scope& s = *e.cancellation;
+    run_state& run = s.run();
+    scheduler& slots = run.slots;
+    loop& l = s.home();
+    make_node(e);
     if (std::exchange(call_.is_used_up_, true) || !call_.info_->problem.empty()) [[unlikely]] {
       fail_at_once();
       return true;
     }
-    scope& s = *e.cancellation;
-    scheduler& slots = s.run().slots;
-    loop& l = s.home();
     parent = &r;
-    cancellation = &s;
     current_call = this;
     caller = e.current_call;
     on_body_end = &body_ended;
@@ -102,6 +105,11 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     slots.release(*this, l);
     return true;
   }
+  /// Never starts: the scope that awaits it was asked to stop.
+  void note_refused(environment& e, const std::exception_ptr& why) noexcept {
+    make_node(e);
+    end_node(why);
+  }
 
  private:
   struct no_context {
@@ -109,9 +117,22 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   };
   struct no_spawned {};
 
+  void make_node(environment& e) noexcept {
+    cancellation = e.cancellation;
+    made_in = e.steps;
+    number = cancellation->run().node_made(*call_.info_, node_kind::call, e, *cancellation);
+  }
+  void end_node(const std::exception_ptr& cause) noexcept {
+    cancellation->run().node_ended(number, *call_.info_, node_kind::call, made_in, cause);
+  }
+
   // True: the body has ended.
   bool run_body(loop& l) noexcept {
-    number = cancellation->run().next_call_number();
+    if (made_in) {
+      cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
+      body_steps.within = number;
+      steps = &body_steps;
+    }
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke();
@@ -133,7 +154,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     } catch (...) {
       this->outcome.fail(std::current_exception());
     }
-    note_failure();
+    note_end();
     return true;
   }
 
@@ -151,11 +172,18 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
             ? std::make_exception_ptr(error(fmt::format(
                   "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.name)))
             : std::make_exception_ptr(option_error(tool.problem)));
+    end_node(this->outcome.error());
   }
 
-  void note_failure() noexcept {
+  void note_end() noexcept {
     if (this->outcome.error()) [[unlikely]]
       cancellation->run().note_failure(*this, *call_.info_, this->outcome.error());
+    end_node(this->outcome.error());
+  }
+  /// The body never starts: the scope was asked to stop.
+  void skip() noexcept {
+    this->outcome.fail(cancellation->stop_error());
+    end_node(this->outcome.error());
   }
 
   // The slot first, then whoever awaits: both by way of the ready list.
@@ -166,13 +194,13 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   }
   static void body_ended(body_operation& op) noexcept {
     auto& self = static_cast<operation&>(op);
-    self.note_failure();
+    self.note_end();
     self.give_back();
   }
   static void slot_granted(ready_item& i) noexcept {
     auto& self = static_cast<operation&>(i);
     if (self.cancellation->is_stopped()) {
-      self.outcome.fail(self.cancellation->stop_error());
+      self.skip();
       self.give_back();
     } else if (self.run_body(self.cancellation->home())) {
       self.give_back();
@@ -181,7 +209,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   static void cancelled_while_waiting(cancellable_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);
     self.cancellation->run().slots.leave(self);
-    self.outcome.fail(self.cancellation->stop_error());
+    self.skip();
     self.cancellation->home().make_ready(self, &body_operation::finish);
   }
 

@@ -39,6 +39,7 @@ class gather_scope {
     parent_ = &r;
     pending_ = children;
     scope_.open(e);
+    join_.open(scope_, e);
   }
   template <class Child>
   void start_child(Child& c, std::size_t index) noexcept {
@@ -59,9 +60,11 @@ class gather_scope {
   void finish() noexcept {
     failure_.settle(scope_);
     scope_.close();
+    join_.close();
   }
 
   scope scope_;
+  join join_;
   receiver* parent_ = nullptr;
   std::size_t pending_ = 0;
   first_failure failure_;

@@ -20,8 +20,7 @@ namespace detail {
 /// What all invocations of an agent share.
 template <class F>
 struct agent_definition {
-  std::string name;
-  std::string version;
+  const tool_info* info;
   std::optional<int> max_concurrency;
   F body;
 };
@@ -109,9 +108,8 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
 template <class Signature, class F>
 struct run_traits<invocation<Signature, F>> {
   using body = entry<invocation<Signature, F>>;
-  static std::string_view name(const invocation<Signature, F>& i) noexcept {
-    return i.definition_ ? std::string_view(i.definition_->name)
-                         : std::string_view("an invocation that was moved from");
+  static const tool_info* what(const invocation<Signature, F>& i) noexcept {
+    return i.definition_ ? i.definition_->info : moved_from_invocation();
   }
   static std::optional<int> max_concurrency(const invocation<Signature, F>& i) noexcept {
     return i.definition_ ? i.definition_->max_concurrency : std::nullopt;
@@ -145,12 +143,12 @@ class graph_fn_base<F, R(Args...)> {
     return {};
   }
 
-  [[nodiscard]] std::string_view name() const noexcept { return definition_->name; }
+  [[nodiscard]] std::string_view name() const noexcept { return definition_->info->name; }
 
  protected:
   graph_fn_base(std::string_view name, F f, const graph_fn_options& o)
       : definition_(std::make_shared<const agent_definition<F>>(
-            agent_definition<F>{std::string(name), std::string(o.version), o.max_concurrency, std::move(f)})) {}
+            agent_definition<F>{intern_tool(name, {.version = o.version}), o.max_concurrency, std::move(f)})) {}
 
  private:
   std::shared_ptr<const agent_definition<F>> definition_;

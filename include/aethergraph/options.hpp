@@ -30,6 +30,24 @@ struct retry {
   bool (*when)(const std::exception_ptr&) = nullptr;  ///< whether this exception is worth another attempt
 };
 
+/// What a run remembers of its nodes.
+class record {
+ public:
+  enum level : unsigned char {
+    off,    ///< nothing; their numbers are given all the same
+    nodes,  ///< each call and nested run: what it is, where it stands, how it ended
+    times   ///< that, and when each started and ended: two clock readings a node
+  };
+  // NOLINTNEXTLINE(google-explicit-constructor): `.record = ag::record::times`
+  constexpr record(level l) noexcept : level_(l) {}
+  /// `nodes` or `off`.
+  constexpr record(bool on) noexcept : level_(on ? nodes : off) {}
+  constexpr operator level() const noexcept { return level_; }
+
+ private:
+  level level_;
+};
+
 /// Options of one run. A field that this version does not support yet is refused with an `option_error`.
 struct run_options {
   /// Slots: how many tool bodies may be in flight. At least 1. Unset: the agent's own, else 4.
@@ -37,9 +55,11 @@ struct run_options {
   aethergraph::on_error on_error = aethergraph::on_error::stop;
   /// From the start of the run; when it has passed, the run is asked to stop and ends with `timed_out`.
   std::optional<duration> deadline = {};
-  bool record = true;
+  /// What `run_result::graph()` will show. A nested run may turn it off; what else it says is the outer run's.
+  aethergraph::record record = aethergraph::record::nodes;
   /// Where `ctx.channel()` leads. Null: the parent run's, else the console.
   aethergraph::channel* channel = nullptr;
+  /// Receives the events of this run and of all that nests in it. It needs nodes: `record` is `nodes` at least.
   aethergraph::observer* observer = nullptr;
   run_store* store = nullptr;
   std::string_view run_id = {};

@@ -24,7 +24,7 @@ class race_scope {
   void child_done(Child& c) noexcept {
     child_ended(c);
     if (--pending_ == 0) {
-      scope_.close();
+      close();
       parent_->done();
     }
   }
@@ -35,6 +35,7 @@ class race_scope {
   void open(environment& e, receiver& r) noexcept {
     parent_ = &r;
     scope_.open(e);
+    join_.open(scope_, e);
   }
   template <class Child>
   void start_child(Child& c, std::size_t index) noexcept {
@@ -44,12 +45,16 @@ class race_scope {
   }
   [[nodiscard]] bool close_if_ended() noexcept {
     if (pending_ > 0) return false;
-    scope_.close();
+    close();
     return true;
   }
   [[nodiscard]] std::size_t winner() const noexcept { return winner_; }
 
  private:
+  void close() noexcept {
+    scope_.close();
+    join_.close();
+  }
   template <class Child>
   void child_ended(Child& c) noexcept {
     if (winner_ != nobody) return;
@@ -59,6 +64,7 @@ class race_scope {
   }
 
   scope scope_;
+  join join_;
   receiver* parent_ = nullptr;
   std::size_t pending_ = 0;
   std::size_t winner_ = nobody;

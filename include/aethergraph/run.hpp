@@ -36,6 +36,7 @@ class blocking_run : receiver, ready_item {
     run_result<result_type> r;
     r.peak_concurrency_ = operation_.state().slots.peak();
     r.failures_ = std::move(operation_.state().failures());
+    r.graph_ = operation_.state().take_graph(operation_.error());
     if (operation_.error()) r.outcome_.fail(operation_.error());
     else if constexpr (std::is_void_v<result_type>) r.outcome_.emplace();
     else r.outcome_.emplace(operation_.take());

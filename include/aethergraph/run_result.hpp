@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/error.hpp"
 #include "aethergraph/result.hpp"
+#include "aethergraph/task_graph.hpp"
 
 namespace aethergraph {
 
@@ -35,6 +38,10 @@ class run_result {
   /// The calls whose bodies threw, oldest first, whether or not somebody caught it. The first 1,000 are kept.
   [[nodiscard]] const std::vector<node_failure>& failures() const noexcept { return failures_; }
 
+  /// The nodes of the run: its calls and nested runs, what followed what, and how each ended. Empty with `record::off`.
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] task_graph graph() const { return detail::graph_source::make_graph(graph_); }
+
   /// The most slots that were held at one time. Never above the cap.
   [[nodiscard]] std::size_t peak_concurrency() const noexcept { return peak_concurrency_; }
 
@@ -44,6 +51,7 @@ class run_result {
 
   result<R> outcome_;
   std::vector<node_failure> failures_;
+  std::shared_ptr<const detail::graph_source> graph_;
   std::size_t peak_concurrency_ = 0;
 };
 

@@ -49,6 +49,7 @@ class task_group {
     spawned_base* previous = nullptr;
     spawned_base* next = nullptr;
     task_group* group = nullptr;
+    std::size_t order = 0;  // 1, 2, …; the body of the group is its child 0
 
     spawned_base() = default;
     spawned_base(const spawned_base&) = delete;
@@ -65,7 +66,7 @@ class task_group {
       group = &g;
       on_ready = [](detail::ready_item& i) noexcept {
         auto& self = static_cast<spawned&>(i);
-        if (self.work.start(self, 0, self.group->scope_)) self.child_done(self.work);
+        if (self.work.start(self, self.order, self.group->scope_)) self.child_done(self.work);
       };
     }
     template <class Child>
@@ -89,9 +90,11 @@ class task_group {
   // Invariant: spawned_ is the length of the list at first_; the scope is open until the body and all spawned have
   // ended.
   detail::scope scope_;
+  detail::join join_;
   detail::receiver* parent_ = nullptr;
   spawned_base* first_ = nullptr;
   std::size_t spawned_ = 0;
+  std::size_t last_order_ = 0;
   detail::first_failure failure_;
   bool has_body_ended_ = false;
 };

@@ -31,20 +31,20 @@ ag::task<std::size_t> steady(int rounds, Step step) {
 }  // namespace
 
 TEST_CASE("a call in a steady state allocates nothing") {
-  CHECK(ag::run(steady(1000, [](int i) { return twice(i); })) == 0);
-  CHECK(ag::run(steady(1000, [](int i) { return plain(i); })) == 0);
-  CHECK(ag::run(steady(1000, [](int i) { return yielding(i); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return twice(i); }), {.record = false}) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return plain(i); }), {.record = false}) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return yielding(i); }), {.record = false}) == 0);
 }
 
 TEST_CASE("a race, a pair gathered and a semaphore in a steady state allocate nothing") {
-  CHECK(ag::run(steady(1000, [](int i) { return ag::race(twice(i), yielding(i)); })) == 0);
-  CHECK(ag::run(steady(1000, [](int i) { return ag::gather(yielding(i), yielding(i)); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return ag::race(twice(i), yielding(i)); }), {.record = false}) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return ag::gather(yielding(i), yielding(i)); }), {.record = false}) == 0);
   ag::semaphore one(1);
-  CHECK(ag::run(steady(1000, [&](int) { return one.acquire(); })) == 0);
+  CHECK(ag::run(steady(1000, [&](int) { return one.acquire(); }), {.record = false}) == 0);
 }
 
 TEST_CASE("a nested run in a steady state allocates nothing") {
-  CHECK(ag::run(steady(1000, [](int i) { return nothing(i); })) == 0);
+  CHECK(ag::run(steady(1000, [](int i) { return nothing(i); }), {.record = false}) == 0);
 }
 
 TEST_CASE("a gather of many allocates once for its children and once for their results") {
@@ -54,5 +54,5 @@ TEST_CASE("a gather of many allocates once for its children and once for their r
     static_cast<void>(co_await ag::gather(std::views::iota(0, 20'000) | std::views::transform(yielding)));
     co_return test::allocations() - before;
   };
-  CHECK(ag::run(gather_twice()) == 2);
+  CHECK(ag::run(gather_twice(), {.record = false}) == 2);
 }

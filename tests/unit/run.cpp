@@ -104,7 +104,6 @@ TEST_CASE("the largest cap is accepted") {
 
 TEST_CASE("options that are not supported are refused, not ignored") {
   int somewhere = 0;
-  CHECK(is_refused({.observer = reinterpret_cast<ag::observer*>(&somewhere)}));
   CHECK(is_refused({.store = reinterpret_cast<ag::run_store*>(&somewhere)}));
   CHECK(is_refused({.run_id = "nightly-7"}));
   CHECK(is_refused({.parallel = true}));

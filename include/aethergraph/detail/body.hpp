@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <exception>
 
+#include "aethergraph/detail/frame_allocator.hpp"
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/detail/scope.hpp"
 #include "aethergraph/result.hpp"
@@ -54,10 +55,6 @@ struct body_operation : ready_item {
   /// Destroys a suspended coroutine, and first those that it waits for, innermost first, without recursion.
   static void destroy_body(body_operation& outermost) noexcept;
 };
-
-/// Memory for coroutine frames: from a free list of the calling thread.
-[[nodiscard]] void* allocate_frame(std::size_t size);
-void free_frame(void* p, std::size_t size) noexcept;
 
 /// The type-independent part of a task's promise.
 // Invariant: waiting_for is what the coroutine is suspended in, if that is itself a coroutine.

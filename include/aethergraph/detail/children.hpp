@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <ranges>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
@@ -19,6 +21,28 @@ template <class Owner>
 struct child_base : receiver {
   Owner* owner = nullptr;
   std::size_t index = 0;
+};
+
+/// What a child of a combinator adds to its surroundings: its place in the graph. A node takes that itself; what is
+/// none, and may await many, gets a sequence of its own.
+template <bool IsNode>
+struct child_steps {
+  environment& enter(environment& e, std::size_t index) noexcept {
+    if (e.steps && e.steps->is_parallel) e.steps->child = static_cast<std::uint32_t>(index);
+    return e;
+  }
+};
+template <>
+struct child_steps<false> {
+  environment& enter(environment& e, std::size_t index) noexcept {
+    if (!e.steps || !e.steps->is_parallel) return e;
+    steps = {.within = e.steps->within, .last = e.steps->last, .child = static_cast<std::uint32_t>(index)};
+    surroundings = e;
+    surroundings.steps = &steps;
+    return surroundings;
+  }
+  environment surroundings;
+  sequence steps;
 };
 
 /// An awaitable with its operation, started by a combinator.
@@ -40,7 +64,7 @@ class child : public child_base<Owner> {
       auto& self = static_cast<child&>(r);
       self.owner->child_done(self);
     };
-    return begin(operation_, e, *this);
+    return begin(operation_, steps_.enter(e, i), *this);
   }
 
   [[nodiscard]] const std::exception_ptr& error() const noexcept { return operation_.error(); }
@@ -50,6 +74,31 @@ class child : public child_base<Owner> {
  private:
   A awaited_;
   operation<A> operation_;
+  [[no_unique_address]] child_steps<is_node<operation<A>>> steps_;
+};
+
+/// The place in the graph where the children of a combinator come together. Opened on the scope that they run in.
+class join {
+ public:
+  void open(scope& children, environment& outer) noexcept {
+    if (!outer.steps) return;
+    outer_ = outer.steps;
+    log_ = children.run().log();
+    const node_number before = outer_->last;
+    number_ = log_->note_join_opened(*outer_);
+    steps_ = {.within = number_, .last = before, .is_parallel = true};
+    children.steps = &steps_;
+  }
+  /// All children have ended.
+  void close() noexcept {
+    if (outer_) log_->note_join_closed(number_, *outer_);
+  }
+
+ private:
+  sequence* outer_ = nullptr;
+  recorder* log_ = nullptr;
+  node_number number_ = no_node;
+  sequence steps_;
 };
 
 /// The failure of a scope: the first of those in it, which asks the others to stop.

@@ -25,12 +25,18 @@ concept has_operation = requires { typename operation<std::remove_cvref_t<A>>::r
 template <class Operation>
 concept begins_when_stopped = requires { requires Operation::begins_when_stopped; };
 
+/// Operations that are nodes of the run's graph: calls and nested runs. They take a place in the sequence that they are
+/// awaited in, also when they are refused.
+template <class Operation>
+concept is_node = requires(Operation& op, environment& e, const std::exception_ptr& why) { op.note_refused(e, why); };
+
 /// Starts an operation unless its scope was asked to stop. True: it has ended already.
 template <class Operation>
 [[nodiscard]] bool begin(Operation& op, environment& e, receiver& r) noexcept {
   e.cancellation->home().count_step();
   if constexpr (!begins_when_stopped<Operation>) {
     if (e.cancellation->is_stopped()) [[unlikely]] {
+      if constexpr (is_node<Operation>) op.note_refused(e, e.cancellation->stop_error());
       op.refuse(e.cancellation->stop_error());
       return true;
     }

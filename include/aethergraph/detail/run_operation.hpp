@@ -7,6 +7,7 @@
 
 #include "aethergraph/detail/operation.hpp"
 #include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/detail/tool_info.hpp"
 
 namespace aethergraph::detail {
 
@@ -14,9 +15,9 @@ namespace aethergraph::detail {
 template <class A>
 struct run_traits {
   using body = operation<A>;
-  static std::string_view name(const A& a) noexcept {
-    if constexpr (requires { a.tool_name(); }) return a.tool_name();
-    else return "task";
+  static const tool_info* what(const A& a) noexcept {
+    if constexpr (requires { a.info(); }) return a.info();
+    else return anonymous_task();
   }
   static std::optional<int> max_concurrency(const A&) noexcept { return {}; }
 };
@@ -27,7 +28,7 @@ class run_operation : receiver {
   using result_type = typename run_traits<A>::body::result_type;
 
   run_operation(A& a, const run_options& o)
-      : state_(run_traits<A>::name(a), run_traits<A>::max_concurrency(a), o), body_(a) {
+      : state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
     on_done = [](receiver& r) noexcept {
       auto& self = static_cast<run_operation&>(r);
       self.end();
@@ -38,9 +39,22 @@ class run_operation : receiver {
   run_operation& operator=(const run_operation&) = delete;
 
   /// Starts as a nested run. True: it has ended already.
-  bool start(environment& outer, receiver& r) noexcept { return start_where(outer, r); }
+  bool start(environment& outer, receiver& r) noexcept {
+    make_node(outer, state_);
+    return start_with(r, [&] {
+      state_.begin(outer, number_);
+      outer_->node_started(number_, what(), node_kind::run, made_in_);
+    });
+  }
   /// Starts as a root.
-  bool start(loop& l, receiver& r) noexcept { return start_where(l, r); }
+  bool start(loop& l, receiver& r) noexcept {
+    return start_with(r, [&] { state_.begin(l); });
+  }
+  /// Never starts: the scope that awaits it was asked to stop.
+  void note_refused(environment& outer, const std::exception_ptr& why) noexcept {
+    make_node(outer, *outer.cancellation);
+    outer_->node_ended(number_, what(), node_kind::run, made_in_, why);
+  }
 
   result_type take() {
     if (failure_) std::rethrow_exception(failure_);
@@ -53,14 +67,20 @@ class run_operation : receiver {
   [[nodiscard]] run_state& state() noexcept { return state_; }
 
  private:
-  template <class Where>
-  bool start_where(Where& where, receiver& r) noexcept {
+  void make_node(environment& outer, const scope& live) noexcept {
+    outer_ = &outer.cancellation->run();
+    made_in_ = outer.steps;
+    number_ = outer_->node_made(what(), node_kind::run, outer, live);
+  }
+  template <class Begin>
+  bool start_with(receiver& r, Begin begin_state) noexcept {
     parent_ = &r;
     try {
-      state_.begin(where);
+      begin_state();
     } catch (...) {
       failure_ = std::current_exception();
       state_.close();
+      end_node();
       return true;
     }
     if (!detail::begin(body_, state_, *this)) return false;
@@ -71,12 +91,21 @@ class run_operation : receiver {
   void end() noexcept {
     failure_ = body_.error();
     state_.end(failure_);
+    end_node();
   }
+  void end_node() noexcept {
+    if (outer_) outer_->node_ended(number_, what(), node_kind::run, made_in_, failure_);
+  }
+  [[nodiscard]] const tool_info& what() const noexcept { return state_.what(); }
 
   run_state state_;
   typename run_traits<A>::body body_;
   receiver* parent_ = nullptr;
   std::exception_ptr failure_;
+  // Of a nested one, as a node of the run that awaits it:
+  run_state* outer_ = nullptr;
+  sequence* made_in_ = nullptr;
+  node_number number_ = no_node;
 };
 
 }  // namespace aethergraph::detail

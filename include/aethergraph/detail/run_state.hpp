@@ -7,35 +7,76 @@
 #include <string_view>
 #include <vector>
 
+#include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
+#include "aethergraph/observer.hpp"
 #include "aethergraph/options.hpp"
 
 namespace aethergraph::detail {
 
-/// A run: a scope with slots, a name and an identity. Used on its loop's strand only.
+class graph_source;
+struct tool_info;
+
+/// A run: a scope with slots, a name, an identity, and a memory of its nodes. Used on its loop's strand only.
+// Invariant: log_ is where its nodes are recorded, null if they are not: its own, or that of the run it nests in;
+//            is_observed_ says whether it, or a run it nests in, has observers, and implies log_.
 class run_state : public scope {
  public:
-  /// `name` must outlive the run; `default_cap` is the agent's own.
-  run_state(std::string_view name, std::optional<int> default_cap, const run_options& o) noexcept
-      : scope(*this), name_(name), default_cap_(default_cap), options_(o) {}
+  /// `default_cap` is the agent's own.
+  run_state(const tool_info* what, std::optional<int> default_cap, const run_options& o) noexcept
+      : scope(*this), what_(what), default_cap_(default_cap), options_(o) {}
   run_state(const run_state&) = delete;
   run_state& operator=(const run_state&) = delete;
 
   /// Makes the run ready to start its body, as a root of its own or nested. Errors: `option_error`.
   void begin(loop& l);
-  void begin(const environment& outer);
+  void begin(const environment& outer, node_number self);
   /// The body has ended: closes the scope. What an escaping `cancelled` stands for takes its place.
   void end(std::exception_ptr& failure) noexcept;
+
+  // --- nodes: each is made, starts unless it never does, and ends
+  /// Gives the number of a new node, which is awaited in `e` and can be stopped by way of `live`.
+  node_number node_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
+    if (!e.steps) return ++book_->unrecorded_;
+    const node_number n = log_->note_made(what, kind, *e.steps, live);
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+    return n;
+  }
+  void node_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
+    if (!made_in) return;
+    log_->note_started(n, home());
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_started, n, what, kind, node_state::running, nullptr);
+  }
+  /// `cause` is null of one that is done.
+  void node_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
+      const std::exception_ptr& cause) noexcept {
+    if (!made_in) return;
+    const node_state state = log_->note_ended(n, cause, *made_in, home());
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_ended, n, what, kind, state, cause);
+  }
 
   /// Takes a note of a call that failed. Never throws; the first `kept_failures` are kept.
   void note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
 
-  [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] const tool_info& what() const noexcept { return *what_; }
+  [[nodiscard]] std::string_view name() const noexcept;
   [[nodiscard]] std::string identity() const;
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
-  [[nodiscard]] std::uint64_t next_call_number() noexcept { return ++calls_; }
+  [[nodiscard]] recorder* log() const noexcept { return log_; }
+
+  /// Something in this run was asked to stop.
+  void note_stop_requested() noexcept {
+    if (is_observed_) [[unlikely]]
+      watch_stop();
+  }
+
+  /// The graph of a run that has ended: takes the records.
+  [[nodiscard]] std::shared_ptr<const graph_source> take_graph(const std::exception_ptr& failure);
 
   scheduler slots;
 
@@ -47,15 +88,40 @@ class run_state : public scope {
     bool has_passed = false;
   };
 
-  void begin_here(loop& l, const run_state* outer);
+  /// Tells observers, as long as it lasts, which nodes were asked to stop and have not ended.
+  struct stop_watch : timer {
+    run_state* run = nullptr;
+    duration interval{};
+  };
 
-  std::string_view name_;
+  void begin_here(loop& l, run_state* outer, node_number self);
+  void begin_recording(run_state* outer, node_number self);
+  void add_observers();
+  void watch_stop() noexcept;
+  void tell_stopping() noexcept;
+  void tell_of_run(event_kind e, node_state state, const std::exception_ptr& cause) noexcept;
+  void tell_observers(const event& e) noexcept;
+  void tell(std::vector<observer*>& all, const event& e) noexcept;
+  void report_detached(const std::exception_ptr& why) noexcept;
+  [[nodiscard]] node_state state_after(const std::exception_ptr& failure) const noexcept;
+  void tell(event_kind e, node_number n, const tool_info& what, node_kind kind, node_state state,
+      const std::exception_ptr& cause) noexcept;
+
+  const tool_info* what_;
   std::optional<int> default_cap_;
+  bool is_observed_ = false;
   run_options options_;
   aethergraph::channel* channel_ = nullptr;
+  recorder* log_ = nullptr;
+  run_state* outer_ = nullptr;
+  run_state* book_ = this;  // the run whose numbers, and records if any, the nodes of this one have
+  std::uint64_t unrecorded_ = 0;
   std::uint64_t id_ = 0;
-  std::uint64_t calls_ = 0;
+  sequence body_steps_;
   deadline_timer deadline_;
+  stop_watch stop_watch_;
+  std::unique_ptr<recorder> own_log_;
+  std::vector<observer*> observers_;  // its own; those of the run it nests in come after them
   std::vector<node_failure> failures_;
 };
 

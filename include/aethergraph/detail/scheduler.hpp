@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "aethergraph/detail/body.hpp"
+#include "aethergraph/detail/sequence.hpp"
 
 namespace aethergraph::detail {
 
@@ -16,7 +17,9 @@ struct tool_info;
 struct call_state : body_operation, environment, cancellable_wait {
   call_state* caller = nullptr;  // the call whose body made this one; null: the run's own body did
   std::size_t children = 0;
-  std::uint64_t number = 0;  // 1, 2, … in the order in which the bodies of the run started
+  node_number number = no_node;  // 1, 2, … in the order in which the nodes of the root run were made
+  sequence* made_in = nullptr;   // where this call stands; null when the run is not recorded
+  sequence body_steps;           // what its body awaits
 
   // While it waits for a slot: its places in the run's queue and in its caller's.
   call_state* next_waiting = nullptr;

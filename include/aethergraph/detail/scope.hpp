@@ -11,11 +11,13 @@ namespace aethergraph::detail {
 class run_state;
 class scope;
 struct call_state;
+struct sequence;
 
 /// What a coroutine inherits from whoever awaits it.
 struct environment {
   scope* cancellation = nullptr;
   call_state* current_call = nullptr;  // the tool call whose body this is part of; null in the body of a run
+  sequence* steps = nullptr;           // where what is awaited here stands; null when the run is not recorded
 };
 
 /// A suspension that cancellation can end. Linked into its scope while it lasts.

@@ -19,4 +19,8 @@ struct tool_info {
 /// reports instead (a tool is usually made before main).
 [[nodiscard]] const tool_info* intern_tool(std::string_view name, const tool_options& o);
 
+/// What runs are called that have no name of their own: that of a task, and that of an invocation that was moved from.
+[[nodiscard]] const tool_info* anonymous_task() noexcept;
+[[nodiscard]] const tool_info* moved_from_invocation() noexcept;
+
 }  // namespace aethergraph::detail

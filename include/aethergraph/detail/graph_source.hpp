@@ -1,0 +1,51 @@
+// What a task_graph is made from, and the graph itself once somebody has looked.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "aethergraph/detail/recorder.hpp"
+#include "aethergraph/task_graph.hpp"
+
+namespace aethergraph::detail {
+
+/// The records of a run. Most graphs are never looked at, so that nothing is made of them before.
+class graph_source {
+ public:
+  /// Of a run that has ended. `r` may be null: nothing was recorded.
+  graph_source(std::string id, node_state state, std::unique_ptr<recorder> r)
+      : id_(std::move(id)), state_(state), recorder_(std::move(r)) {}
+  /// Of a run that goes on.
+  graph_source(std::string id, node_state state, recording&& r)
+      : id_(std::move(id)), state_(state), recording_(std::move(r)) {}
+
+  /// A graph that shares this.
+  [[nodiscard]] static task_graph make_graph(std::shared_ptr<const graph_source> s) noexcept {
+    return task_graph(std::move(s));
+  }
+
+ private:
+  friend task_graph;
+
+  struct view {
+    std::vector<task_graph::node_view> nodes;
+    std::vector<task_graph::join_view> joins;
+    std::vector<task_graph::edge_view> edges;
+    task_graph::folded_nodes folded;
+    std::unordered_map<std::string_view, std::size_t> by_name;  // ids and paths, which lie in `nodes`
+  };
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] const view& look() const;
+  void make_view(const recording& r) const;
+
+  std::string id_;
+  node_state state_;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<recorder> recorder_;  // until somebody looks
+  mutable recording recording_;                 // likewise
+  mutable view view_;
+};
+
+}  // namespace aethergraph::detail

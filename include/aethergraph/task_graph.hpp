@@ -1,0 +1,104 @@
+// task_graph: the nodes of a run, what they wait for, and how they ended.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aethergraph/fwd.hpp"
+#include "aethergraph/node_state.hpp"
+
+namespace aethergraph {
+
+namespace detail {
+class graph_source;
+}
+
+/// What is known of the nodes of one run: its tool calls and the runs that nest in it. For inspection only.
+///
+/// It is a snapshot: of a run that goes on, what was true at one moment. Cheap to copy.
+/// Thread safety: immutable; any thread.
+class task_graph {
+ public:
+  struct node_view {
+    std::string id;                 ///< the node's identity within its run, such as "fetch#3"
+    std::string tool;               ///< the name of the tool, or of the agent of a nested run
+    std::string label;              ///< the tool's label, if it has one
+    std::string path;               ///< where it stands, the same in every replay: "1.2/0", see docs/guide/observing.md
+    std::string parent;             ///< the id of the node whose body made it; empty: the body of the run itself
+    node_kind kind{};               ///< a call, or a nested run
+    node_state state{};             ///< where it stands
+    int attempts = 0;               ///< how often its body was started
+    std::optional<duration> start;  ///< when its body started, from the start of the run; only with `record::times`
+    std::optional<duration> end;    ///< when it ended, likewise
+    std::exception_ptr failure;     ///< why it is not `done`, once it has ended; null if it is
+  };
+
+  /// Where the children of a combinator come together.
+  struct join_view {
+    std::string path;    ///< where it stands
+    std::string parent;  ///< the id of the node whose body made it; empty: the body of the run itself
+  };
+
+  /// `to` began after `from` had ended. Positions in `nodes()`; from `nodes().size()` on, in `joins()`.
+  struct edge_view {
+    std::size_t from = 0;
+    std::size_t to = 0;
+  };
+
+  /// How many nodes are no longer listed: of a run that lives for long, the oldest that have ended are only counted.
+  struct folded_nodes {
+    std::uint64_t done = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t skipped = 0;
+    [[nodiscard]] std::uint64_t total() const noexcept { return done + failed + cancelled + skipped; }
+  };
+
+  /// A graph without nodes.
+  task_graph() noexcept = default;
+
+  /// The identity of the run, such as "batch_agent#17".
+  [[nodiscard]] const std::string& id() const noexcept;
+  /// How the run stands: running, stopping, done, failed or cancelled.
+  [[nodiscard]] node_state state() const noexcept;
+
+  /// The nodes, in the order in which they were made. Up to 100,000 that have ended are listed, and every other.
+  [[nodiscard]] const std::vector<node_view>& nodes() const;
+  /// The joins that something happened after, and those that have not ended; in the order in which they were made.
+  [[nodiscard]] const std::vector<join_view>& joins() const;
+  /// What happened after what: as many edges as there are nodes, about, since a gather of n and what comes after it
+  /// meet in one join.
+  [[nodiscard]] const std::vector<edge_view>& edges() const;
+  [[nodiscard]] folded_nodes folded() const;
+
+  /// The node with this id or path, or null.
+  [[nodiscard]] const node_view* find(std::string_view id_or_path) const;
+  /// The ids of nodes: "tool:prefix" those whose tool's name begins so, "#label" those with a label, else the one with
+  /// this id or path.
+  [[nodiscard]] std::vector<std::string> select(std::string_view selector) const;
+  /// All ids, each after those that it happened after.
+  [[nodiscard]] std::vector<std::string> topological_order() const;
+  /// The ids of all nodes that happened after this one, directly or by way of others, in topological order.
+  /// Errors: `error` for an unknown id.
+  [[nodiscard]] std::vector<std::string> dependents(std::string_view id) const;
+  /// The ids of all nodes that this one happened after, likewise.
+  [[nodiscard]] std::vector<std::string> upstream(std::string_view id) const;
+
+  /// As text for people: a line a node, indented below the node that made it.
+  [[nodiscard]] std::string pretty() const;
+
+ private:
+  friend detail::graph_source;
+  explicit task_graph(std::shared_ptr<const detail::graph_source> source) noexcept;
+  [[nodiscard]] std::vector<std::string> reachable(std::string_view id, bool forward) const;
+
+  std::shared_ptr<const detail::graph_source> source_;
+};
+
+}  // namespace aethergraph

@@ -1,0 +1,159 @@
+#include "aethergraph/detail/recorder.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/scope.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+// How many blocks are folded at a time: dropping them moves what the others are found by.
+constexpr std::size_t folded_blocks = 256;
+}  // namespace
+
+recorder::recorder(bool with_times, const loop& l) noexcept : with_times_(with_times) {
+  if (with_times) note_time(start_, l);
+}
+
+void recorder::note_time(time_point& t, const loop& l) noexcept { t = l.now(); }
+
+node_state recorder::state_after(const node_record& r, const std::exception_ptr& cause) noexcept {
+  const bool was_stopped = r.live->is_stopped() && (cause == r.live->stop_error() || is_cancellation(cause));
+  if (r.state == node_state::waiting) return was_stopped ? node_state::skipped : node_state::failed;
+  return was_stopped ? node_state::cancelled : node_state::failed;
+}
+
+node_number recorder::note_join_opened(sequence& s) noexcept {
+  if (joins_.is_block_full() && joins_.last() - joins_.first() > kept_joins) fold_joins();
+  const node_number n = joins_.add();
+  if (join_record* r = joins_.at(n)) r->where = s.next();
+  return n | join_bit;
+}
+
+void recorder::note_join_closed(node_number n, sequence& s) noexcept {
+  s.leave(n);
+  n &= ~join_bit;
+  if (join_record* r = joins_.at(n)) r->has_ended = true;
+  else old_joins_.erase(n);
+}
+
+node_record* recorder::find_old(node_number n) noexcept {
+  const auto found = old_live_.find(n);
+  return found == old_live_.end() ? nullptr : &found->second;
+}
+
+void recorder::fold_nodes() noexcept {
+  const std::size_t blocks = std::min(folded_blocks, nodes_.blocks());
+  const node_number end = nodes_.first() + blocks * record_log<node_record>::block_size;
+  try {
+    for (node_number n = nodes_.first(); n < end; ++n) {
+      node_record& r = *nodes_.at(n);
+      if (!r.tool) continue;  // folded before memory ran out
+      if (r.live) {
+        old_live_.emplace(n, r);
+      } else {
+        if (r.state == node_state::failed) keep_failure(n, r);
+        else folded_.add(r.state);
+        --ended_;
+      }
+      r.tool = nullptr;
+    }
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  nodes_.drop_blocks(blocks);
+}
+
+void recorder::fold_old(node_number n) noexcept {
+  const auto found = old_live_.find(n);
+  try {
+    if (found->second.state == node_state::failed) keep_failure(n, found->second);
+    else folded_.add(found->second.state);
+  } catch (const std::bad_alloc&) {
+    folded_.add(node_state::failed);
+  }
+  old_live_.erase(found);
+}
+
+void recorder::keep_failure(node_number n, const node_record& r) {
+  old_failed_.emplace(n, r);
+  if (old_failed_.size() <= kept_failures) return;
+  old_failed_.erase(old_failed_.begin());
+  folded_.add(node_state::failed);
+}
+
+void recorder::fold_joins() noexcept {
+  const std::size_t blocks = std::min(folded_blocks, joins_.blocks());
+  const node_number end = joins_.first() + blocks * record_log<join_record>::block_size;
+  try {
+    for (node_number n = joins_.first(); n < end; ++n)
+      if (const join_record& r = *joins_.at(n); !r.has_ended) old_joins_.emplace(n, r);
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  joins_.drop_blocks(blocks);
+}
+
+void append_place(std::string& path, const place& p) {
+  if (p.within != no_node) path += (p.within & join_bit) ? '.' : '/';
+  if (p.child != no_index) path += std::to_string(p.child);
+  if (p.child != no_index && p.position != no_index) path += '.';
+  if (p.position != no_index) path += std::to_string(p.position);
+}
+
+const place* recorder::place_of(node_number n) const noexcept {
+  if (n & join_bit) {
+    n &= ~join_bit;
+    if (const join_record* r = joins_.at(n)) return &r->where;
+    const auto old = old_joins_.find(n);
+    return old == old_joins_.end() ? nullptr : &old->second.where;
+  }
+  if (const node_record* r = nodes_.at(n)) return &r->where;
+  for (const auto* all : {&old_live_, &old_failed_})
+    if (const auto old = all->find(n); old != all->end()) return &old->second.where;
+  return nullptr;
+}
+
+std::string recorder::path(node_number n) const {
+  std::vector<const place*> outwards;
+  for (const place* p = place_of(n);; p = place_of(p->within)) {
+    outwards.push_back(p);
+    if (!p || p->within == no_node) break;
+  }
+  std::string text;
+  for (auto p = outwards.rbegin(); p != outwards.rend(); ++p)
+    if (*p) append_place(text, **p);
+    else text = "…";
+  return text;
+}
+
+recording recorder::copy() const {
+  recording all;
+  all.folded = folded_;
+  all.start = start_;
+  // Of old ones those that live and those that have failed, merged by number.
+  auto live = old_live_.begin();
+  auto failed = old_failed_.begin();
+  while (live != old_live_.end() || failed != old_failed_.end()) {
+    const bool is_live_next = failed == old_failed_.end() || (live != old_live_.end() && live->first < failed->first);
+    auto& next = is_live_next ? live : failed;
+    all.nodes.push_back({next->first, next->second});
+    ++next;
+  }
+  for (node_number n = nodes_.first(); n < nodes_.last(); ++n)
+    if (const node_record* r = nodes_.at(n)) all.nodes.push_back({n, *r});
+  for (recording::node& n : all.nodes) {
+    const scope* live_in = n.record.live;
+    if (n.record.state == node_state::running && live_in && live_in->is_stopped())
+      n.record.state = node_state::stopping;
+    n.record.live = nullptr;
+  }
+  for (const auto& [number, join] : old_joins_) all.joins.push_back({number, join});
+  for (node_number n = joins_.first(); n < joins_.last(); ++n)
+    if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});
+  return all;
+}
+
+}  // namespace aethergraph::detail
