@@ -2,6 +2,8 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
+#include <chrono>
+#include <thread>
 
 namespace aethergraph::detail {
 
@@ -15,15 +17,37 @@ loop::current_mark::current_mark(loop& l) noexcept : outer_(current_loop) { curr
 loop::current_mark::~current_mark() { current_loop = outer_; }
 
 void loop::drain() noexcept {
-  const current_mark mark(*this);
-  draining_ = true;
+  const stepping here(*this);
   steps_left_ = steps_between_looks;
   while (!ready_.empty() && steps_left_ > 0) {
     --steps_left_;
     ready_item& i = next_ready();
     i.on_ready(i);
   }
-  draining_ = false;
+}
+
+loop::look_from_outside::look_from_outside(loop& l) noexcept : loop_(l), here_(current()) {}
+
+bool loop::look_from_outside::enter(duration patience) {
+  if (here_ == &loop_ || !loop_.step_mutex_) return true;
+  if (here_ && here_->step_mutex_) {
+    here_->step_mutex_->unlock();
+    has_left_here_ = true;
+  }
+  if (patience == duration::max()) {
+    loop_.step_mutex_->lock();
+    is_locked_ = true;
+  } else {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!(is_locked_ = loop_.step_mutex_->try_lock()) && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return is_locked_;
+}
+
+loop::look_from_outside::~look_from_outside() {
+  if (is_locked_) loop_.step_mutex_->unlock();
+  if (has_left_here_) here_->step_mutex_->lock();
 }
 
 void loop::add_timer(timer& t) {

@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
+#include <boost/core/demangle.hpp>
+#include <utility>
 
 #include "aethergraph/channel.hpp"
 #include "aethergraph/detail/graph_source.hpp"
+#include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/logger.hpp"
+#include "aethergraph/services.hpp"
 
 namespace aethergraph::detail {
 
@@ -43,6 +47,7 @@ void run_state::begin(loop& l) {
 
 void run_state::begin(const environment& outer, node_number self) {
   open(outer);
+  awaiting_call_ = outer.current_call ? outer.current_call : outer.cancellation->run().awaiting_call_;
   current_call = nullptr;  // the cap is the run's own: its calls are no children of an outer call
   begin_here(home(), &outer.cancellation->run(), self);
 }
@@ -56,7 +61,13 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
   slots.set_capacity(static_cast<std::size_t>(cap.value_or(4)));
-  channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : &console();
+  host* const h = l.host();
+  channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : h && h->channel ? h->channel : &console();
+  logger_ = options_.logger  ? options_.logger
+            : outer          ? outer->logger_
+            : h && h->logger ? h->logger
+                             : &stderr_logger();
+  if (h) permits_ = h->permits;
   if (options_.deadline) {
     deadline_.run = this;
     deadline_.at = saturating_add(l.now(), *options_.deadline);
@@ -92,6 +103,8 @@ void run_state::begin_recording(run_state* outer, node_number self) {
 
 void run_state::add_observers() {
   if (options_.observer) observers_.push_back(options_.observer);
+  if (const host* h = home().host(); h && !outer_)
+    observers_.insert(observers_.end(), h->observers.begin(), h->observers.end());
 }
 
 void run_state::end(std::exception_ptr& failure) noexcept {
@@ -138,7 +151,10 @@ void run_state::tell(std::vector<observer*>& all, const event& e) noexcept {
 
 void run_state::report_detached(const std::exception_ptr& why) noexcept {
   try {
-    fmt::print(stderr, "{}: an observer threw and is detached: {}\n", identity(), message_of(why));
+    if (!logger_->is_enabled(log_level::error)) return;
+    const std::string run = identity();
+    const std::string text = "an observer threw and is detached: " + message_of(why);
+    logger_->write({log_level::error, std::chrono::system_clock::now(), run, {}, text});
   } catch (...) {
   }
 }
@@ -177,6 +193,37 @@ void run_state::tell_stopping() noexcept {
 
 std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_ptr& failure) {
   return std::make_shared<const graph_source>(identity(), state_after(failure), std::move(own_log_));
+}
+
+key_value_store& run_state::kv() {
+  run_state* root = this;
+  while (root->outer_) root = root->outer_;
+  if (!root->kv_) root->kv_ = std::make_unique<key_value_store>();
+  return *root->kv_;
+}
+
+key_value_store& run_state::runtime_kv() const {
+  if (const host* h = home().host()) return *h->kv;
+  throw service_error(
+      fmt::format("run of '{}': there is no runtime_kv() here, since no runtime hosts this run; use `ag::run(rt, …)` or "
+                  "`ag::start(rt, …)`",
+          name()));
+}
+
+void* run_state::service(std::type_index type) const {
+  std::vector<std::string> names;
+  for (const run_state* r = this; r; r = r->outer_)
+    if (const aethergraph::services* s = r->options_.services) {
+      if (void* object = s->find(type)) return object;
+      s->add_names(names);
+    }
+  if (const host* h = home().host()) {
+    if (void* object = h->services->find(type)) return object;
+    h->services->add_names(names);
+  }
+  throw service_error(fmt::format("run of '{}': there is no service of type '{}'; {}", name(),
+      boost::core::demangle(type.name()),
+      names.empty() ? std::string("none is registered") : fmt::format("those registered are: {}", fmt::join(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }

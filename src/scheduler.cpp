@@ -1,6 +1,21 @@
 #include "aethergraph/detail/scheduler.hpp"
 
+#include "aethergraph/detail/run_state.hpp"
+
 namespace aethergraph::detail {
+
+call_state* call_state::caller_across_runs() const noexcept {
+  return caller ? caller : cancellation->run().awaiting_call();
+}
+
+bool call_state::acquire_permit(permit_account& permits, void (*on_cancelled)(cancellable_wait&) noexcept) {
+  call_state* const outer = caller_across_runs();
+  permit = std::make_unique<permit_request>(*this, outer ? outer->permit.get() : nullptr);
+  if (permits.acquire(*permit)) return true;
+  on_cancel = on_cancelled;
+  cancellation->add_wait(*this, "a permit of its runtime", this);
+  return false;
+}
 
 void scheduler::wait(call_state& c) noexcept {
   c.next_waiting = nullptr;

@@ -83,7 +83,7 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
     return true;
   }
   is_waiting_ = true;
-  scope_->add_wait(*this);
+  scope_->add_wait(*this, "a permit of a semaphore", e.current_call);
   return false;
 }
 

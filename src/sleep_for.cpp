@@ -31,7 +31,7 @@ bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
     outcome.fail(std::current_exception());
     return true;
   }
-  scope_->add_wait(*this);
+  scope_->add_wait(*this, "a sleep", e.current_call);
   return false;
 }
 

@@ -19,7 +19,7 @@ void asio_wait::enter(environment& e, receiver& r) {
   on_cancel = [](cancellable_wait& w) noexcept {
     static_cast<asio_wait&>(w).signal_.emit(boost::asio::cancellation_type::terminal);
   };
-  scope_->add_wait(*this);
+  scope_->add_wait(*this, "an operation of Asio's", e.current_call);
   home().foreign_started();
   static_cast<void>(home().executor());  // made here, not by whichever thread completes
 }

@@ -94,15 +94,17 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if (!slots.acquire(*this)) {
       on_slot = &slot_granted;
       on_cancel = &cancelled_while_waiting;
-      s.add_wait(*this);
+      s.add_wait(*this, "a slot", this);
       return false;
     }
     if (!l.may_start_here()) [[unlikely]] {
       l.make_ready(*this, &slot_granted);
       return false;
     }
+    if (run.permits() && !acquire_permit_or_fail(l)) [[unlikely]]
+      return !permit;  // it waits, or has failed
     if (!run_body(l)) return false;
-    slots.release(*this, l);
+    release(l);
     return true;
   }
   /// Never starts: the scope that awaits it was asked to stop.
@@ -186,11 +188,31 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     end_node(this->outcome.error());
   }
 
+  void release(loop& l) noexcept {
+    run_state& run = cancellation->run();
+    if (permit) [[unlikely]] {
+      run.permits()->release(*permit);
+      permit.reset();
+    }
+    run.slots.release(*this, l);
+  }
   // The slot first, then whoever awaits: both by way of the ready list.
   void give_back() noexcept {
     loop& l = cancellation->home();
-    cancellation->run().slots.release(*this, l);
+    release(l);
     l.make_ready(*this, &body_operation::finish);
+  }
+  // False: it waits for its permit, or (without one) has failed for want of memory and given its slot back.
+  bool acquire_permit_or_fail(loop& l) noexcept {
+    on_permit = &permit_granted;
+    try {
+      return acquire_permit(*cancellation->run().permits(), &cancelled_while_waiting_for_permit);
+    } catch (...) {
+      this->outcome.fail(std::current_exception());
+      end_node(this->outcome.error());
+      release(l);
+      return false;
+    }
   }
   static void body_ended(body_operation& op) noexcept {
     auto& self = static_cast<operation&>(op);
@@ -202,9 +224,26 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if (self.cancellation->is_stopped()) {
       self.skip();
       self.give_back();
-    } else if (self.run_body(self.cancellation->home())) {
+    } else if (loop& l = self.cancellation->home();
+               self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
+      if (!self.permit) l.make_ready(self, &body_operation::finish);
+    } else if (self.run_body(l)) {
       self.give_back();
     }
+  }
+  static void permit_granted(ready_item& i) noexcept {
+    auto& self = static_cast<operation&>(i);
+    if (self.cancellation->is_stopped()) self.skip();
+    else if (!self.run_body(self.cancellation->home())) return;
+    self.give_back();
+  }
+  static void cancelled_while_waiting_for_permit(cancellable_wait& w) noexcept {
+    auto& self = static_cast<operation&>(w);
+    run_state& run = self.cancellation->run();
+    run.permits()->leave(*self.permit);
+    self.permit.reset();
+    self.skip();
+    self.give_back();
   }
   static void cancelled_while_waiting(cancellable_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);

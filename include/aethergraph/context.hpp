@@ -3,10 +3,14 @@
 
 #include <string>
 #include <string_view>
+#include <typeinfo>
 
 #include "aethergraph/channel.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/key_value_store.hpp"
+#include "aethergraph/logger.hpp"
+#include "aethergraph/services.hpp"
 
 namespace aethergraph {
 
@@ -28,17 +32,34 @@ class context {
   [[nodiscard]] std::string run_id() const { return run().identity(); }
   /// Where messages go: the channel of the run's options, else its parent's, else the console.
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return run().channel(); }
+  /// Logs with the names of this run and node: the logger of the run's options, else its parent's, else the runtime's,
+  /// else standard error.
+  [[nodiscard]] node_logger logger() const noexcept { return {run().logger(), *this}; }
+  /// What the bodies of this root run, and of all that nests in it, keep for one another.
+  [[nodiscard]] key_value_store& kv() const { return run().kv(); }
+  /// What all runs of the runtime keep for one another. Errors: `service_error` where no runtime hosts the run.
+  [[nodiscard]] key_value_store& runtime_kv() const { return run().runtime_kv(); }
+  /// The application's object that was registered as a `T`: with this run, one that it nests in, or the runtime.
+  /// Errors: `service_error`, which names the type and those that are registered.
+  template <class T>
+  [[nodiscard]] T& service() const {
+    return *static_cast<T*>(run().service(typeid(T)));
+  }
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.
   [[nodiscard]] bool stop_requested() const noexcept { return surroundings_->cancellation->is_stopped(); }
 
  private:
+  friend node_logger;
   template <class>
   friend class detail::operation;
   template <class>
   friend class detail::entry;
 
   context(const detail::environment* e, const detail::tool_info* tool) noexcept : surroundings_(e), tool_(tool) {}
+
+  /// The identity of the node; empty in the body of an agent.
+  [[nodiscard]] std::string node_id() const { return tool_ ? id() : std::string(); }
 
   [[nodiscard]] detail::run_state& run() const noexcept { return surroundings_->cancellation->run(); }
 

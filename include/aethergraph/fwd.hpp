@@ -10,11 +10,13 @@ using duration = std::chrono::nanoseconds;
 
 class channel;
 class context;
+class logger;
 class observer;
 class rate_limit;
 class resource_pool;
 class run_store;
 class semaphore;
+class services;
 class task_group;
 
 template <class T>

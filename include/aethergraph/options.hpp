@@ -64,6 +64,10 @@ struct run_options {
   run_store* store = nullptr;
   std::string_view run_id = {};
   bool parallel = false;
+  /// Where `ctx.logger()` writes. Null: where the outer run's does, or the runtime's; else to standard error.
+  aethergraph::logger* logger = nullptr;
+  /// Objects for `ctx.service<T>()`, before those of the outer run and the runtime.
+  aethergraph::services* services = nullptr;
 };
 
 /// Options of an agent.

@@ -76,9 +76,12 @@ class asio_wait : public ready_item, public cancellable_wait {
   void leave() noexcept;
   /// The operation has ended: whoever awaits is told by the loop.
   void end() noexcept {
-    leave();
     loop& l = home();
-    l.make_ready(*this);
+    {
+      const loop::quiet guard(l);
+      leave();
+      l.make_ready(*this);
+    }
     l.wake();
   }
   [[nodiscard]] const scope& cancellation() const noexcept { return *scope_; }

@@ -5,12 +5,17 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <exception>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "aethergraph/detail/ready_list.hpp"
 #include "aethergraph/detail/timer_queue.hpp"
+#include "aethergraph/fwd.hpp"
 
 namespace aethergraph::detail {
+
+struct host;
 
 /// The ready list, the timers and the executor of a root run and of every run nested in it.
 ///
@@ -60,18 +65,68 @@ class loop {
     if (!draining_) look();
   }
 
+  /// Marks the calling thread as executing a loop.
+  class current_mark {
+   public:
+    explicit current_mark(loop& l) noexcept;
+    current_mark(const current_mark&) = delete;
+    current_mark& operator=(const current_mark&) = delete;
+    ~current_mark();
+
+   private:
+    loop* outer_;
+  };
+
+  /// Stands on the stack while steps are taken.
+  class stepping {
+   public:
+    explicit stepping(loop& l) noexcept : mark_(l), loop_(l) {
+      if (l.step_mutex_) l.step_mutex_->lock();
+      l.draining_ = true;
+    }
+    stepping(const stepping&) = delete;
+    stepping& operator=(const stepping&) = delete;
+    ~stepping() {
+      loop_.draining_ = false;
+      if (loop_.step_mutex_) loop_.step_mutex_->unlock();
+    }
+
+   private:
+    current_mark mark_;
+    loop& loop_;
+  };
+
+  /// Another thread looks at this loop's run between its steps. Any thread, also one that is itself in a step: of this
+  /// loop, or of another one, which others may then look at meanwhile (so that two runs can look at each other).
+  class look_from_outside {
+   public:
+    explicit look_from_outside(loop& l) noexcept;
+    look_from_outside(const look_from_outside&) = delete;
+    look_from_outside& operator=(const look_from_outside&) = delete;
+    ~look_from_outside();
+
+    /// Waits for the end of the current step, up to so long. False: it still goes on.
+    [[nodiscard]] bool enter(duration patience = duration::max());
+
+   private:
+    loop& loop_;
+    loop* const here_;
+    bool has_left_here_ = false;
+    bool is_locked_ = false;
+  };
+
   /// Stands on the stack while something outside a drain makes items ready and must not be interrupted by running them
   /// (timers that expire, a request to stop). Whoever made it wakes the loop afterwards.
   class quiet {
    public:
-    explicit quiet(loop& l) noexcept : loop_(l), was_draining_(std::exchange(l.draining_, true)) {}
+    explicit quiet(loop& l) noexcept {
+      if (!l.draining_) step_.emplace(l);
+    }
     quiet(const quiet&) = delete;
     quiet& operator=(const quiet&) = delete;
-    ~quiet() { loop_.draining_ = was_draining_; }
 
    private:
-    loop& loop_;
-    bool was_draining_;
+    std::optional<stepping> step_;
   };
 
   // --- time
@@ -89,6 +144,9 @@ class loop {
   [[nodiscard]] virtual bool is_on_strand() const noexcept = 0;
   /// Makes an item ready from any thread. The item must stay valid until it has run.
   void make_ready_from_anywhere(ready_item& i);
+
+  /// What the runtime that hosts this loop's run lends to it; null where none does.
+  [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
   /// The loop whose steps this thread is executing, or null. Any thread.
   [[nodiscard]] static loop* current() noexcept;
@@ -126,17 +184,9 @@ class loop {
   /// Lets every timer expire that is due.
   void expire_timers(time_point now) noexcept;
 
-  /// Marks the calling thread as executing a loop.
-  class current_mark {
-   public:
-    explicit current_mark(loop& l) noexcept;
-    current_mark(const current_mark&) = delete;
-    current_mark& operator=(const current_mark&) = delete;
-    ~current_mark();
-
-   private:
-    loop* outer_;
-  };
+  /// From the start on, others may look at the run between its steps.
+  void allow_looks(std::mutex& m) noexcept { step_mutex_ = &m; }
+  void set_host(aethergraph::detail::host& h) noexcept { host_ = &h; }
 
   ready_list ready_;
   timer_queue timers_;
@@ -146,6 +196,8 @@ class loop {
   int steps_left_ = steps_between_looks;
   int nested_starts_ = 0;
   bool draining_ = false;
+  aethergraph::detail::host* host_ = nullptr;
+  std::mutex* step_mutex_ = nullptr;  // held while draining_; null where nobody looks from outside
   std::atomic<std::size_t> references_ = 1;
 };
 

@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <typeindex>
 #include <vector>
 
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
+#include "aethergraph/key_value_store.hpp"
 #include "aethergraph/observer.hpp"
 #include "aethergraph/options.hpp"
 
@@ -68,6 +70,20 @@ class run_state : public scope {
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
   [[nodiscard]] recorder* log() const noexcept { return log_; }
+  /// Its number as a node of the run it nests in; 0 of a root.
+  [[nodiscard]] node_number number() const noexcept { return body_steps_.within; }
+  [[nodiscard]] aethergraph::logger& logger() const noexcept { return *logger_; }
+  /// Of the root run: one for all that nests in it.
+  [[nodiscard]] key_value_store& kv();
+  /// Of the runtime. Errors: `service_error` where there is none.
+  [[nodiscard]] key_value_store& runtime_kv() const;
+  /// The nearest object that was registered as this type. Errors: `service_error`.
+  [[nodiscard]] void* service(std::type_index type) const;
+
+  // --- towards the cap of a runtime
+  [[nodiscard]] permit_account* permits() const noexcept { return permits_; }
+  /// The call that awaits this run, directly or by way of the runs it nests in; null of a root.
+  [[nodiscard]] call_state* awaiting_call() const noexcept { return awaiting_call_; }
 
   /// Something in this run was asked to stop.
   void note_stop_requested() noexcept {
@@ -112,6 +128,10 @@ class run_state : public scope {
   bool is_observed_ = false;
   run_options options_;
   aethergraph::channel* channel_ = nullptr;
+  aethergraph::logger* logger_ = nullptr;
+  permit_account* permits_ = nullptr;
+  call_state* awaiting_call_ = nullptr;
+  time_point started_{};
   recorder* log_ = nullptr;
   run_state* outer_ = nullptr;
   run_state* book_ = this;  // the run whose numbers, and records if any, the nodes of this one have
@@ -120,6 +140,7 @@ class run_state : public scope {
   sequence body_steps_;
   deadline_timer deadline_;
   stop_watch stop_watch_;
+  std::unique_ptr<key_value_store> kv_;  // made when it is asked for, of a root
   std::unique_ptr<recorder> own_log_;
   std::vector<observer*> observers_;  // its own; those of the run it nests in come after them
   std::vector<node_failure> failures_;

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "aethergraph/detail/body.hpp"
+#include "aethergraph/detail/permits.hpp"
 #include "aethergraph/detail/sequence.hpp"
 
 namespace aethergraph::detail {
@@ -30,6 +32,15 @@ struct call_state : body_operation, environment, cancellable_wait {
   call_state* last_waiting_child = nullptr;
 
   void (*on_slot)(ready_item&) noexcept = nullptr;  // what makes of a granted slot: starts the body
+
+  // In a run under the cap of a runtime:
+  std::unique_ptr<permit_request> permit;  // from when it has its slot until it has ended
+  void (*on_permit)(ready_item&) noexcept = nullptr;
+
+  /// The call that this one is a child of towards the runtime: its caller, or who awaits the run that it is made in.
+  [[nodiscard]] call_state* caller_across_runs() const noexcept;
+  /// True: it has a permit now, and may start. False: it waits, and its `on_permit` will be made ready.
+  [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_cancelled)(cancellable_wait&) noexcept);
 };
 
 /// First come, first served, with one exception: the family rule. A started body and the calls that it awaits together

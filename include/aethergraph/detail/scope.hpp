@@ -27,6 +27,9 @@ struct cancellable_wait {
   // Called once at most, already unlinked. It must lead to the end of the wait, soon or (for a foreign operation that
   // takes its time) late, and must not resume anything itself.
   void (*on_cancel)(cancellable_wait&) noexcept = nullptr;
+  // For whoever asks what a run waits for:
+  const char* waits_for = nullptr;
+  const call_state* waiting_call = nullptr;  // null: the body of the run itself
 };
 
 /// A node of the tree of scopes. A run, each group of children that ends together, `timeout` and `shielded` have one.
@@ -54,10 +57,28 @@ class scope : public environment {
   /// Asks everything in this scope to stop. Later requests change nothing.
   void cancel(const std::exception_ptr& stop_error) noexcept;
 
+  /// Calls `fn(scope, wait)` for each wait in this scope and those in it.
+  template <class Fn>
+  void for_each_wait(Fn fn) const {
+    const scope* s = this;
+    for (;;) {
+      for (const cancellable_wait* w = s->waits_; w; w = w->next_wait) fn(*s, *w);
+      if (s->first_child_) {
+        s = s->first_child_;
+        continue;
+      }
+      while (s != this && !s->next_sibling_) s = s->parent_;
+      if (s == this) return;
+      s = s->next_sibling_;
+    }
+  }
+
   [[nodiscard]] run_state& run() const noexcept { return *run_; }
   [[nodiscard]] loop& home() const noexcept { return *loop_; }
 
-  void add_wait(cancellable_wait& w) noexcept {
+  void add_wait(cancellable_wait& w, const char* what, const call_state* waiting_call) noexcept {
+    w.waits_for = what;
+    w.waiting_call = waiting_call;
     w.previous_wait = nullptr;
     w.next_wait = waits_;
     if (waits_) waits_->previous_wait = &w;

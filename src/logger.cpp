@@ -1,0 +1,57 @@
+#include "aethergraph/logger.hpp"
+
+#include <fmt/chrono.h>
+
+#include <array>
+#include <cstdio>
+
+#include "aethergraph/context.hpp"
+
+namespace aethergraph {
+
+namespace {
+
+std::string to_text(const log_line& line) {
+  return fmt::format("{} {}{}{}: {}", to_string(line.level), line.run, line.node.empty() ? "" : " ", line.node, line.text);
+}
+
+class standard_error final : public logger {
+ public:
+  void write(const log_line& line) override {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(line.time.time_since_epoch()).count() % 1000;
+    const std::string text =
+        fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {}\n", fmt::gmtime(std::chrono::system_clock::to_time_t(line.time)), ms,
+            to_text(line));
+    static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));  // there is nowhere to complain
+  }
+};
+
+}  // namespace
+
+std::string_view to_string(log_level l) noexcept {
+  constexpr std::array<std::string_view, 5> names{"debug", "info", "warning", "error", "off"};
+  return names[static_cast<std::size_t>(l)];
+}
+
+logger& stderr_logger() noexcept {
+  static auto& l = *new standard_error;  // never destroyed: runs may still log while other statics go
+  return l;
+}
+
+void memory_logger::write(const log_line& line) {
+  const std::lock_guard lock(mutex_);
+  lines_.push_back(to_text(line));
+}
+
+std::vector<std::string> memory_logger::lines() const {
+  const std::lock_guard lock(mutex_);
+  return lines_;
+}
+
+void node_logger::write(log_level level, const std::string& text) const {
+  const std::string run = context_.run_id();
+  const std::string node = context_.node_id();
+  logger_.write({level, std::chrono::system_clock::now(), run, node, text});
+}
+
+}  // namespace aethergraph
