@@ -12,16 +12,16 @@ namespace aethergraph {
 namespace {
 
 std::string to_text(const log_line& line) {
-  return fmt::format("{} {}{}{}: {}", to_string(line.level), line.run, line.node.empty() ? "" : " ", line.node, line.text);
+  return fmt::format(
+      "{} {}{}{}: {}", to_string(line.level), line.run, line.node.empty() ? "" : " ", line.node, line.text);
 }
 
 class standard_error final : public logger {
  public:
   void write(const log_line& line) override {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(line.time.time_since_epoch()).count() % 1000;
-    const std::string text =
-        fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {}\n", fmt::gmtime(std::chrono::system_clock::to_time_t(line.time)), ms,
-            to_text(line));
+    const std::string text = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {}\n",
+        fmt::gmtime(std::chrono::system_clock::to_time_t(line.time)), ms, to_text(line));
     static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));  // there is nowhere to complain
   }
 };

@@ -62,8 +62,7 @@ std::size_t permit_pool::free() const {
 
 // --- the account
 
-permit_account::permit_account(std::shared_ptr<permit_pool> pool, loop& l) noexcept
-    : pool_(std::move(pool)), loop_(l) {
+permit_account::permit_account(std::shared_ptr<permit_pool> pool, loop& l) noexcept : pool_(std::move(pool)), loop_(l) {
   on_ready = [](ready_item& i) noexcept { static_cast<permit_account&>(i).hand_out(); };
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/core/demangle.hpp>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "aethergraph/channel.hpp"
@@ -20,8 +22,6 @@ namespace aethergraph::detail {
 
 namespace {
 
-std::atomic<std::uint64_t> last_run_id = 0;
-
 void check_supported(std::string_view run, const run_options& o) {
   const char* field = o.on_error != on_error::stop ? "on_error"
                       : o.store                    ? "store"
@@ -34,6 +34,11 @@ void check_supported(std::string_view run, const run_options& o) {
 }
 
 }  // namespace
+
+std::uint64_t next_run_number() noexcept {
+  static std::atomic<std::uint64_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: only the number matters
+}
 
 std::string to_text(duration d) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d);
@@ -53,7 +58,7 @@ void run_state::begin(const environment& outer, node_number self) {
 }
 
 void run_state::begin_here(loop& l, run_state* outer, node_number self) {
-  id_ = last_run_id.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (id_ == 0) id_ = next_run_number();
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
   check_supported(name(), options_);
@@ -63,10 +68,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   slots.set_capacity(static_cast<std::size_t>(cap.value_or(4)));
   host* const h = l.host();
   channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : h && h->channel ? h->channel : &console();
-  logger_ = options_.logger  ? options_.logger
-            : outer          ? outer->logger_
-            : h && h->logger ? h->logger
-                             : &stderr_logger();
+  logger_ = options_.logger ? options_.logger : outer ? outer->logger_ : h && h->logger ? h->logger : &stderr_logger();
   if (h) permits_ = h->permits;
   if (options_.deadline) {
     deadline_.run = this;
@@ -195,6 +197,47 @@ std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_p
   return std::make_shared<const graph_source>(identity(), state_after(failure), std::move(own_log_));
 }
 
+std::shared_ptr<const graph_source> run_state::copy_graph() const {
+  recording now = log_ ? log_->copy() : recording{};
+  return std::make_shared<const graph_source>(
+      identity(), is_stopped() ? node_state::stopping : node_state::running, std::move(now));
+}
+
+void run_state::describe(std::string& text) const {
+  // What each call, or the body of each run, waits for.
+  std::map<node_number, std::vector<std::string_view>> waits;
+  for_each_wait([&](const scope& s, const cancellable_wait& w) {
+    waits[w.waiting_call ? w.waiting_call->number : s.run().number()].emplace_back(w.waits_for);
+  });
+  auto out = std::back_inserter(text);
+  const auto add_waits = [&](node_number n) {
+    if (const auto found = waits.find(n); found != waits.end()) {
+      fmt::format_to(out, ", waits for {}", fmt::join(found->second, " and "));
+      waits.erase(found);
+    }
+  };
+  const auto add_slots = [&](const run_state& r) {
+    fmt::format_to(out, ", {} of {} slots held", r.slots.held(), r.slots.capacity());
+    if (const std::size_t waiting = r.slots.waiting(); waiting > 0)
+      fmt::format_to(out, ", {} calls wait for one", waiting);
+  };
+  fmt::format_to(out, "{}", is_stopped() ? "stopping" : "running");
+  add_slots(*this);
+  add_waits(no_node);
+  text += '\n';
+  if (log_)
+    log_->for_each_live([&](node_number n, const node_record& r) {
+      const bool is_stopping = r.state == node_state::running && r.live->is_stopped();
+      fmt::format_to(out, "  {}#{} ({}) {}", r.tool->name, n, log_->path(n),
+          to_string(is_stopping ? node_state::stopping : r.state));
+      if (r.kind == node_kind::run && r.state == node_state::running) add_slots(r.live->run());
+      add_waits(n);
+      text += '\n';
+    });
+  for (const auto& [n, whats] : waits)
+    fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, fmt::join(whats, " and "));
+}
+
 key_value_store& run_state::kv() {
   run_state* root = this;
   while (root->outer_) root = root->outer_;
@@ -204,10 +247,10 @@ key_value_store& run_state::kv() {
 
 key_value_store& run_state::runtime_kv() const {
   if (const host* h = home().host()) return *h->kv;
-  throw service_error(
-      fmt::format("run of '{}': there is no runtime_kv() here, since no runtime hosts this run; use `ag::run(rt, …)` or "
-                  "`ag::start(rt, …)`",
-          name()));
+  throw service_error(fmt::format(
+      "run of '{}': there is no runtime_kv() here, since no runtime hosts this run; use `ag::run(rt, …)` or "
+      "`ag::start(rt, …)`",
+      name()));
 }
 
 void* run_state::service(std::type_index type) const {
@@ -221,9 +264,10 @@ void* run_state::service(std::type_index type) const {
     if (void* object = h->services->find(type)) return object;
     h->services->add_names(names);
   }
-  throw service_error(fmt::format("run of '{}': there is no service of type '{}'; {}", name(),
-      boost::core::demangle(type.name()),
-      names.empty() ? std::string("none is registered") : fmt::format("those registered are: {}", fmt::join(names, ", "))));
+  throw service_error(
+      fmt::format("run of '{}': there is no service of type '{}'; {}", name(), boost::core::demangle(type.name()),
+          names.empty() ? std::string("none is registered")
+                        : fmt::format("those registered are: {}", fmt::join(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }
@@ -243,6 +287,12 @@ std::string run_state::identity() const { return fmt::format("{}#{}", name(), id
 void refuse_blocking_run() {
   if (loop::current())
     throw error("run() was called from inside a run, whose thread it would block; use `co_await run_async(…)` there");
+}
+
+void refuse_blocking_wait() {
+  if (loop::current())
+    throw error(
+        "waiting for a run was tried from inside a run, whose thread it would block; use `co_await handle` there");
 }
 
 }  // namespace aethergraph::detail

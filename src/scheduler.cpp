@@ -30,6 +30,12 @@ void scheduler::wait(call_state& c) noexcept {
   }
 }
 
+std::size_t scheduler::waiting() const noexcept {
+  std::size_t n = 0;
+  for (const call_state* c = first_; c; c = c->next_waiting) ++n;
+  return n;
+}
+
 void scheduler::leave(call_state& c) noexcept {
   (c.previous_waiting ? c.previous_waiting->next_waiting : first_) = c.next_waiting;
   (c.next_waiting ? c.next_waiting->previous_waiting : last_) = c.previous_waiting;

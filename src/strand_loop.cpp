@@ -33,8 +33,11 @@ class run_registry final : public boost::asio::execution_context::service {
     return true;
   }
 
+  [[nodiscard]] std::shared_ptr<const std::atomic<bool>> end() const noexcept { return has_ended_; }
+
  private:
   void shutdown() override {
+    *has_ended_ = true;
     for (;;) {
       strand_loop* l = nullptr;
       {
@@ -51,26 +54,37 @@ class run_registry final : public boost::asio::execution_context::service {
 
   std::mutex mutex_;
   strand_loop* first_ = nullptr;
+  std::shared_ptr<std::atomic<bool>> has_ended_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 boost::asio::execution_context::id run_registry::id;
 
-struct cancel_gate::state {
+struct run_gate::state {
   std::mutex mutex;
   strand_loop* loop;
 };
 
-cancel_gate::cancel_gate(strand_loop& l) noexcept : state_(new state{{}, &l}) {}
-cancel_gate::~cancel_gate() = default;
+run_gate::run_gate(strand_loop& l) : state_(new state{{}, &l}) {}
+run_gate::~run_gate() = default;
 
-void cancel_gate::cancel() const {
+void run_gate::cancel() const {
   const std::lock_guard lock(state_->mutex);
   if (state_->loop) state_->loop->cancel_from_anywhere();
 }
 
-void cancel_gate::close() noexcept {
+std::optional<loop_reference> run_gate::enter() const {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->loop || !state_->loop->try_add_reference()) return std::nullopt;
+  return loop_reference(*state_->loop, loop_reference::adopt);
+}
+
+void run_gate::close() noexcept {
   const std::lock_guard lock(state_->mutex);
   state_->loop = nullptr;
+}
+
+std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::asio::any_io_executor& ex) {
+  return boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context)).end();
 }
 
 strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
@@ -99,7 +113,10 @@ void strand_loop::look() noexcept {
   if (was_delivered_) return;
   drain();
   if (is_finished_) {
-    was_delivered_ = true;
+    {
+      const std::lock_guard lock(step_mutex_);
+      was_delivered_ = true;
+    }
     alarm_.cancel();
     deliver();
     work_.reset();
@@ -118,8 +135,8 @@ void strand_loop::set_alarm(time_point at) {
   });
 }
 
-std::shared_ptr<cancel_gate> strand_loop::gate() {
-  if (!gate_) gate_ = std::make_shared<cancel_gate>(*this);
+std::shared_ptr<run_gate> strand_loop::gate() {
+  if (!gate_) gate_ = std::make_shared<run_gate>(*this);
   return gate_;
 }
 

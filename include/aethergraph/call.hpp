@@ -225,7 +225,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       self.skip();
       self.give_back();
     } else if (loop& l = self.cancellation->home();
-               self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
+        self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
       if (!self.permit) l.make_ready(self, &body_operation::finish);
     } else if (self.run_body(l)) {
       self.give_back();

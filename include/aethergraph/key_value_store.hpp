@@ -53,8 +53,7 @@ class key_value_store {
     const std::lock_guard lock(mutex_);
     const auto found = all_.find(key);
     const T* old = nullptr;
-    if (found != all_.end() && !(old = std::any_cast<T>(&found->second)))
-      refuse(key, typeid(T), found->second.type());
+    if (found != all_.end() && !(old = std::any_cast<T>(&found->second))) refuse(key, typeid(T), found->second.type());
     T value = change(old ? *old : T{});
     all_.insert_or_assign(std::string(key), value);
     return value;

@@ -32,17 +32,6 @@ class blocking_run : receiver, ready_item {
 
   [[nodiscard]] run_operation<A>& operation() noexcept { return operation_; }
 
-  [[nodiscard]] run_result<result_type> to_result() {
-    run_result<result_type> r;
-    r.peak_concurrency_ = operation_.state().slots.peak();
-    r.failures_ = std::move(operation_.state().failures());
-    r.graph_ = operation_.state().take_graph(operation_.error());
-    if (operation_.error()) r.outcome_.fail(operation_.error());
-    else if constexpr (std::is_void_v<result_type>) r.outcome_.emplace();
-    else r.outcome_.emplace(operation_.take());
-    return r;
-  }
-
  private:
   blocking_loop& loop_;
   run_operation<A> operation_;
@@ -122,7 +111,7 @@ run_result<detail::run_value_t<A>> try_run(A&& inv, const run_options& options =
     detail::blocking_loop loop;
     detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);
     r.execute();
-    return r.to_result();
+    return run_result<detail::run_value_t<A>>(r.operation());
   } else {
     return {};
   }

@@ -8,21 +8,20 @@
 #include <vector>
 
 #include "aethergraph/detail/graph_source.hpp"
+#include "aethergraph/detail/run_operation.hpp"
 #include "aethergraph/error.hpp"
 #include "aethergraph/result.hpp"
 #include "aethergraph/task_graph.hpp"
 
 namespace aethergraph {
 
-namespace detail {
-template <class A>
-class blocking_run;
-}
-
 /// The outcome of a run as a value, from `try_run`.
 template <class R>
 class run_result {
  public:
+  /// Of nothing yet: neither a value nor an error.
+  run_result() noexcept = default;
+
   /// Whether the body returned.
   [[nodiscard]] bool ok() const noexcept { return outcome_.has_value(); }
   explicit operator bool() const noexcept { return ok(); }
@@ -45,10 +44,17 @@ class run_result {
   /// The most slots that were held at one time. Never above the cap.
   [[nodiscard]] std::size_t peak_concurrency() const noexcept { return peak_concurrency_; }
 
- private:
-  template <class>
-  friend class detail::blocking_run;
+  /// Used by the library: takes what a run that has ended leaves.
+  template <class A>
+  explicit run_result(detail::run_operation<A>& ended)
+      : outcome_(ended.take_result()),
+        failures_(std::move(ended.state().failures())),
+        graph_(ended.state().take_graph(outcome_.error())),
+        peak_concurrency_(ended.state().slots.peak()) {}
+  /// Used by the library: of a run that did not come to its end.
+  explicit run_result(std::exception_ptr failure) noexcept : outcome_(std::move(failure)) {}
 
+ private:
   result<R> outcome_;
   std::vector<node_failure> failures_;
   std::shared_ptr<const detail::graph_source> graph_;

@@ -32,7 +32,7 @@ class simulation {
       simulated_loop loop(seed_++, elapsed_);
       aethergraph::detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);
       r.execute();
-      return r.to_result();
+      return run_result<aethergraph::detail::run_value_t<A>>(r.operation());
     } else {
       return {};
     }

@@ -103,8 +103,8 @@ struct promise : promise_value<T> {
   void unhandled_exception() noexcept { this->outcome->fail(std::current_exception()); }
 
   template <class A>
-    requires consumable<A>
-  awaiter<operation<A>> await_transform(A&& a) {
+    requires consumable<A> || awaitable_again<A>
+  awaiter<operation<std::remove_cvref_t<A>>> await_transform(A&& a) {
     return {*this, a};
   }
   executor_awaiter await_transform(boost::asio::this_coro::executor_t) noexcept {
@@ -113,7 +113,8 @@ struct promise : promise_value<T> {
 
   // Everything else gets a sentence.
   template <class A>
-    requires(!consumable<A> && !std::same_as<std::remove_cvref_t<A>, boost::asio::this_coro::executor_t>)
+    requires(!consumable<A> && !awaitable_again<A> &&
+             !std::same_as<std::remove_cvref_t<A>, boost::asio::this_coro::executor_t>)
   after_an_error await_transform(A&&) {
     using U = std::remove_cvref_t<A>;
     if constexpr (std::same_as<U, after_an_error>) return {};

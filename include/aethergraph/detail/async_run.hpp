@@ -8,6 +8,8 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -34,51 +36,64 @@ struct run_signature<void> {
   static auto arguments(result<void>&& r) { return std::tuple<std::exception_ptr>(r.error()); }
 };
 
-/// One run with its awaitable, its strand and its completion handler. `Signature` says how the result is delivered.
-template <class A, class Handler, class Signature>
-class async_run final : public strand_loop, receiver {
+/// One run with its awaitable and its strand. Who derives says what becomes of the result.
+template <class A>
+class strand_run : public strand_loop, receiver {
+ protected:
   using result_type = typename run_operation<A>::result_type;
-  using handler_executor = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
 
- public:
-  async_run(const boost::asio::any_io_executor& ex, A&& awaited, const run_options& o, Handler&& handler)
-      : strand_loop(ex),
-        awaited_(std::move(awaited)),
-        operation_(std::in_place, *awaited_, o),
-        handler_(std::move(handler)),
-        handler_work_(boost::asio::get_associated_executor(handler_, ex)) {
-    on_done = [](receiver& r) noexcept { static_cast<async_run&>(r).finished(); };
-    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) slot.assign([gate = gate()](boost::asio::cancellation_type) { gate->cancel(); });
+  strand_run(const boost::asio::any_io_executor& ex, A&& awaited, const run_options& o)
+      : strand_loop(ex), awaited_(std::move(awaited)), operation_(std::in_place, *awaited_, o) {
+    on_done = [](receiver& r) noexcept { static_cast<strand_run&>(r).finished(); };
+  }
+
+  [[nodiscard]] run_operation<A>& operation() noexcept { return *operation_; }
+  /// Whoever gets the result may rely on it: nothing of the run is left, its arguments included.
+  void drop() noexcept {
+    operation_.reset();
+    awaited_.reset();
   }
 
  private:
   struct start_item : ready_item {
-    async_run* run = nullptr;
+    strand_run* run = nullptr;
   };
 
-  void start() noexcept override {
+  void start() noexcept final {
     start_.run = this;
     make_ready(start_, [](ready_item& i) noexcept {
-      async_run& self = *static_cast<start_item&>(i).run;
+      strand_run& self = *static_cast<start_item&>(i).run;
       if (self.operation_->start(static_cast<loop&>(self), self)) self.finished();
     });
   }
+  run_state& root() noexcept final { return operation_->state(); }
 
+  std::optional<A> awaited_;  // both until the result is delivered
+  std::optional<run_operation<A>> operation_;
+  start_item start_;
+};
+
+/// A run with its completion handler. `Signature` says how the result is delivered.
+template <class A, class Handler, class Signature>
+class async_run final : public strand_run<A> {
+  using typename strand_run<A>::result_type;
+  using handler_executor = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
+
+ public:
+  async_run(const boost::asio::any_io_executor& ex, A&& awaited, const run_options& o, Handler&& handler)
+      : strand_run<A>(ex, std::move(awaited), o),
+        handler_(std::move(handler)),
+        handler_work_(boost::asio::get_associated_executor(handler_, ex)) {
+    auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+    if (slot.is_connected()) slot.assign([gate = this->gate()](boost::asio::cancellation_type) { gate->cancel(); });
+  }
+
+ private:
   void deliver() noexcept override {
-    result<result_type> outcome;
-    try {
-      if (operation_->error()) outcome.fail(operation_->error());
-      else if constexpr (std::is_void_v<result_type>) outcome.emplace();
-      else outcome.emplace(operation_->take());
-    } catch (...) {
-      outcome.fail(std::current_exception());
-    }
-    // Whoever gets the result may rely on it: nothing of the run is left, its arguments included.
-    operation_.reset();
-    awaited_.reset();
+    result<result_type> outcome = this->operation().take_result();
+    this->drop();
     // Off the strand by way of its own executor: the handler's may be one that nothing should be posted to.
-    boost::asio::post(inner_executor(),
+    boost::asio::post(this->inner_executor(),
         completion{std::move(handler_), Signature::arguments(std::move(outcome)), std::move(handler_work_)});
   }
 
@@ -97,13 +112,8 @@ class async_run final : public strand_loop, receiver {
     }
   };
 
-  scope& root() noexcept override { return operation_->state(); }
-
-  std::optional<A> awaited_;  // both until the result is delivered
-  std::optional<run_operation<A>> operation_;
   Handler handler_;
   boost::asio::executor_work_guard<handler_executor> handler_work_;
-  start_item start_;
 };
 
 template <class Signature, class A, class Executor, class Token>

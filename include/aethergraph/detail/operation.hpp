@@ -87,6 +87,11 @@ namespace detail {
 template <class A>
 concept consumable = awaitable<A> && !std::is_lvalue_reference_v<A> && !std::is_const_v<std::remove_reference_t<A>>;
 
+/// What awaiting does not use up.
+template <class A>
+concept awaitable_again =
+    awaitable<A> && requires { requires operation<std::remove_cvref_t<A>>::may_be_awaited_again; };
+
 /// Says what is wrong with what should be consumable.
 template <class A>
 constexpr void check_consumable() {

@@ -60,6 +60,18 @@ class run_operation : receiver {
     if (failure_) std::rethrow_exception(failure_);
     return body_.take();
   }
+  /// The same as a value.
+  result<result_type> take_result() noexcept {
+    result<result_type> outcome;
+    try {
+      if (failure_) outcome.fail(failure_);
+      else if constexpr (std::is_void_v<result_type>) outcome.emplace();
+      else outcome.emplace(body_.take());
+    } catch (...) {
+      outcome.fail(std::current_exception());
+    }
+    return outcome;
+  }
   [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_; }
   void refuse(const std::exception_ptr& e) noexcept { failure_ = e; }
 

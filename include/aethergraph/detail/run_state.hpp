@@ -37,6 +37,11 @@ class run_state : public scope {
   /// The body has ended: closes the scope. What an escaping `cancelled` stands for takes its place.
   void end(std::exception_ptr& failure) noexcept;
 
+  /// Before it begins: its identity, where somebody has named it already.
+  void set_id(std::uint64_t id) noexcept { id_ = id; }
+  /// Whether there is anything to see yet.
+  [[nodiscard]] bool has_begun() const noexcept { return channel_ != nullptr; }
+
   // --- nodes: each is made, starts unless it never does, and ends
   /// Gives the number of a new node, which is awaited in `e` and can be stopped by way of `live`.
   node_number node_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
@@ -93,6 +98,10 @@ class run_state : public scope {
 
   /// The graph of a run that has ended: takes the records.
   [[nodiscard]] std::shared_ptr<const graph_source> take_graph(const std::exception_ptr& failure);
+  /// The graph as it stands, between two steps.
+  [[nodiscard]] std::shared_ptr<const graph_source> copy_graph() const;
+  /// Adds who waits for what, likewise: a line for this run, and one for each live node of a root run.
+  void describe(std::string& text) const;
 
   scheduler slots;
 
@@ -146,10 +155,14 @@ class run_state : public scope {
   std::vector<node_failure> failures_;
 };
 
+/// The numbers of runs: 1, 2, … in this process.
+[[nodiscard]] std::uint64_t next_run_number() noexcept;
+
 /// A duration as errors show it: in milliseconds where that is exact.
 [[nodiscard]] std::string to_text(duration d);
 
-/// The run that this thread's current call belongs to asked for a nested blocking run: refuses it.
+/// Refuses what would block a thread that is executing a run, or that a runtime owns. Errors: `error`.
 void refuse_blocking_run();
+void refuse_blocking_wait();
 
 }  // namespace aethergraph::detail

@@ -52,6 +52,9 @@ class scheduler {
  public:
   void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
   [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  /// How many calls wait for a slot. Complexity: linear in them.
+  [[nodiscard]] std::size_t waiting() const noexcept;
   [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }
 
   /// True: the call has a slot. False: it waits, and its `on_slot` will be made ready.

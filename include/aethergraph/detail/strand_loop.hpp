@@ -1,29 +1,39 @@
 // The loop of a run on somebody's executor: steps on a strand of it.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/strand.hpp>
 #include <memory>
+#include <mutex>
+#include <optional>
 
 #include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/loop.hpp"
-#include "aethergraph/detail/scope.hpp"
+#include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
 class run_registry;
 class strand_loop;
 
-/// A way to cancel a run that may be gone. Any thread.
-class cancel_gate {
+/// A way to a run that may be gone. Any thread.
+class run_gate {
  public:
-  explicit cancel_gate(strand_loop& l) noexcept;
-  ~cancel_gate();
+  explicit run_gate(strand_loop& l);
+  ~run_gate();
   void cancel() const;
+  /// Calls `fn(run_state&)` between two steps of the run.
+  enum class sight { seen, busy, over };
+  template <class Fn>
+  sight look(Fn fn, duration patience = duration::max()) const;
   void close() noexcept;
 
  private:
+  /// The run, kept from being destroyed, or nothing.
+  [[nodiscard]] std::optional<loop_reference> enter() const;
+
   struct state;
   std::unique_ptr<state> state_;
 };
@@ -38,6 +48,9 @@ class strand_loop : public loop {
   /// Posts the first step.
   void begin();
 
+  /// Of the executor's context: turns true when that is destroyed.
+  [[nodiscard]] static std::shared_ptr<const std::atomic<bool>> context_end(const boost::asio::any_io_executor& ex);
+
  protected:
   explicit strand_loop(const boost::asio::any_io_executor& ex);
   ~strand_loop() override;
@@ -46,17 +59,19 @@ class strand_loop : public loop {
   virtual void start() noexcept = 0;
   /// Called once, on the strand and outside a drain, after `finished` was said: gives the result away.
   virtual void deliver() noexcept = 0;
-  [[nodiscard]] virtual scope& root() noexcept = 0;
+  [[nodiscard]] virtual run_state& root() noexcept = 0;
   void finished() noexcept { is_finished_ = true; }
   /// The executor beneath the strand.
   [[nodiscard]] boost::asio::any_io_executor inner_executor() const { return strand_.get_inner_executor(); }
 
   /// Made at the first request; its owners may outlive the run.
-  [[nodiscard]] std::shared_ptr<cancel_gate> gate();
+  [[nodiscard]] std::shared_ptr<run_gate> gate();
+  /// To be called before the start: others may look at the run.
+  void allow_looks() noexcept { loop::allow_looks(step_mutex_); }
 
  private:
   friend run_registry;
-  friend cancel_gate;
+  friend run_gate;
 
   void look() noexcept final;
   void set_alarm(time_point at) final;
@@ -66,12 +81,25 @@ class strand_loop : public loop {
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   boost::asio::executor_work_guard<boost::asio::any_io_executor> work_;
   alarm alarm_;
-  std::shared_ptr<cancel_gate> gate_;
+  std::shared_ptr<run_gate> gate_;
+  std::mutex step_mutex_;
   run_registry& registry_;
   strand_loop* previous_ = nullptr;
   strand_loop* next_ = nullptr;
   bool is_finished_ = false;
-  bool was_delivered_ = false;
+  bool was_delivered_ = false;  // written on the strand, and where looks are allowed under step_mutex_
 };
+
+template <class Fn>
+run_gate::sight run_gate::look(Fn fn, duration patience) const {
+  const std::optional<loop_reference> run = enter();
+  if (!run) return sight::over;
+  auto& l = static_cast<strand_loop&>(**run);
+  loop::look_from_outside between_steps(l);
+  if (!between_steps.enter(patience)) return sight::busy;
+  if (l.was_delivered_) return sight::over;
+  fn(l.root());
+  return sight::seen;
+}
 
 }  // namespace aethergraph::detail
