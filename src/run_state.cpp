@@ -61,6 +61,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   if (id_ == 0) id_ = next_run_number();
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
+  if (!what_->problem.empty()) throw option_error(what_->problem);
   check_supported(name(), options_);
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
@@ -238,11 +239,10 @@ void run_state::describe(std::string& text) const {
     fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, fmt::join(whats, " and "));
 }
 
-key_value_store& run_state::kv() {
-  run_state* root = this;
-  while (root->outer_) root = root->outer_;
-  if (!root->kv_) root->kv_ = std::make_unique<key_value_store>();
-  return *root->kv_;
+key_value_store& run_state::kv() const {
+  const run_state& r = root();
+  if (!r.kv_) r.kv_ = std::make_unique<key_value_store>();
+  return *r.kv_;
 }
 
 key_value_store& run_state::runtime_kv() const {

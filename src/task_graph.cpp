@@ -44,6 +44,8 @@ class view_maker {
       v.id = id_of(number, *r.tool);
       v.tool = r.tool->name;
       v.label = r.tool->label;
+      v.inputs = r.tool->inputs;
+      v.outputs = r.tool->outputs;
       v.path = path_of(number);
       v.parent = parent_of(r.where);
       v.kind = r.kind;
@@ -304,7 +306,10 @@ std::string task_graph::pretty() const {
     const auto [i, depth] = todo.back();
     todo.pop_back();
     const node_view& n = all[i];
-    fmt::format_to(out, "{:{}}{} ({}): {}", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path, to_string(n.state));
+    fmt::format_to(out, "{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
+    if (!n.inputs.empty()) fmt::format_to(out, " of {}", fmt::join(n.inputs, ", "));
+    if (!n.outputs.empty()) fmt::format_to(out, " gives {}", fmt::join(n.outputs, ", "));
+    fmt::format_to(out, ": {}", to_string(n.state));
     if (n.start && n.end) fmt::format_to(out, " in {}", detail::to_text(*n.end - *n.start));
     if (n.failure) fmt::format_to(out, ": {}", detail::message_of(n.failure));
     text += '\n';

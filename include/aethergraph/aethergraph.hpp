@@ -4,6 +4,7 @@
 
 #include "aethergraph/as_completed.hpp"
 #include "aethergraph/as_result.hpp"
+#include "aethergraph/boundary.hpp"
 #include "aethergraph/call.hpp"
 #include "aethergraph/channel.hpp"
 #include "aethergraph/context.hpp"
@@ -16,6 +17,7 @@
 #include "aethergraph/node_state.hpp"
 #include "aethergraph/observer.hpp"
 #include "aethergraph/options.hpp"
+#include "aethergraph/progress.hpp"
 #include "aethergraph/race.hpp"
 #include "aethergraph/result.hpp"
 #include "aethergraph/run.hpp"

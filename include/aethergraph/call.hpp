@@ -139,7 +139,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       if constexpr (is_task<raw>) {
         raw t = invoke();
         if (!t.promise_)
-          throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->name));
+          throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->title));
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
@@ -172,7 +172,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     this->outcome.fail(
         tool.problem.empty()
             ? std::make_exception_ptr(error(fmt::format(
-                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.name)))
+                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title)))
             : std::make_exception_ptr(option_error(tool.problem)));
     end_node(this->outcome.error());
   }

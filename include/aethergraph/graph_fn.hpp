@@ -146,9 +146,11 @@ class graph_fn_base<F, R(Args...)> {
   [[nodiscard]] std::string_view name() const noexcept { return definition_->info->name; }
 
  protected:
-  graph_fn_base(std::string_view name, F f, const graph_fn_options& o)
-      : definition_(std::make_shared<const agent_definition<F>>(
-            agent_definition<F>{intern_tool(name, {.version = o.version}), o.max_concurrency, std::move(f)})) {}
+  template <boundary_names... Names>
+  graph_fn_base(std::string_view name, F f, const graph_fn_options& o, Names... names)
+      : definition_(std::make_shared<const agent_definition<F>>(agent_definition<F>{
+            intern_tool(name, {.version = o.version}, boundary(sizeof...(Args), parts_of<R>, std::move(names)...)),
+            o.max_concurrency, std::move(f)})) {}
 
  private:
   std::shared_ptr<const agent_definition<F>> definition_;
@@ -171,8 +173,27 @@ class graph_fn : public detail::graph_fn_base<F> {
     static_assert(detail::is_task<typename detail::callable_traits<F>::raw>,
         "aethergraph: a graph_fn's function must be a coroutine that returns ag::task<R>");
   }
+  /// With names for its parameters and its result.
+  template <detail::boundary_names... Names>
+    requires(sizeof...(Names) > 0)
+  graph_fn(std::string_view name, F f, const graph_fn_options& options, Names... names)
+      : detail::graph_fn_base<F>(name, std::move(f), options, std::move(names)...) {
+    detail::check_callable<F>();
+    static_assert(detail::is_task<typename detail::callable_traits<F>::raw>,
+        "aethergraph: a graph_fn's function must be a coroutine that returns ag::task<R>");
+  }
+  template <detail::boundary_names... Names>
+    requires(sizeof...(Names) > 0)
+  graph_fn(std::string_view name, F f, Names... names)
+      : graph_fn(name, std::move(f), graph_fn_options{}, std::move(names)...) {}
 };
 template <class F>
 graph_fn(std::string_view, F, graph_fn_options = {}) -> graph_fn<F>;
+template <class F, detail::boundary_names... Names>
+  requires(sizeof...(Names) > 0)
+graph_fn(std::string_view, F, Names...) -> graph_fn<F>;
+template <class F, detail::boundary_names... Names>
+  requires(sizeof...(Names) > 0)
+graph_fn(std::string_view, F, graph_fn_options, Names...) -> graph_fn<F>;
 
 }  // namespace aethergraph

@@ -41,6 +41,10 @@ class event {
   [[nodiscard]] std::string run_id() const;
   [[nodiscard]] std::string_view run_name() const noexcept;
 
+  /// The number of the root run in this process, the same for all that nests in it: with `number()` it identifies a
+  /// node.
+  [[nodiscard]] std::uint64_t root_number() const noexcept;
+
   /// Whether it is about a node, and not about the run itself.
   [[nodiscard]] bool is_node_event() const noexcept {
     return kind_ != event_kind::run_started && kind_ != event_kind::run_ended;

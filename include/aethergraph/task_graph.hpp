@@ -26,9 +26,11 @@ class graph_source;
 class task_graph {
  public:
   struct node_view {
-    std::string id;                 ///< the node's identity within its run, such as "fetch#3"
-    std::string tool;               ///< the name of the tool, or of the agent of a nested run
-    std::string label;              ///< the tool's label, if it has one
+    std::string id;                    ///< the node's identity within its run, such as "fetch#3"
+    std::string tool;                  ///< the name of the tool, or of the agent of a nested run
+    std::string label;                 ///< the tool's label, if it has one
+    std::vector<std::string> inputs;   ///< the names of its parameters, if it has such
+    std::vector<std::string> outputs;  ///< the names of what comes out, likewise
     std::string path;               ///< where it stands, the same in every replay: "1.2/0", see docs/guide/observing.md
     std::string parent;             ///< the id of the node whose body made it; empty: the body of the run itself
     node_kind kind{};               ///< a call, or a nested run

@@ -79,9 +79,17 @@ class tool<R(Args...), F> {
   template <class Callable>
     requires std::same_as<Callable, F> || detail::is_any_callable<F>
   tool(std::string_view name, Callable callable, const tool_options& options = {})
-      : info_(detail::intern_tool(name, options)), callable_(F(std::move(callable))) {
-    if constexpr (!detail::is_any_callable<F>) detail::check_callable<F>();
-  }
+      : tool(name, std::move(callable), options, detail::boundary{}) {}
+  /// With names for its parameters and its result.
+  template <class Callable, detail::boundary_names... Names>
+    requires(sizeof...(Names) > 0)
+  tool(std::string_view name, Callable callable, const tool_options& options, Names... names)
+      : tool(name, std::move(callable), options,
+            detail::boundary(sizeof...(Args), detail::parts_of<R>, std::move(names)...)) {}
+  template <class Callable, detail::boundary_names... Names>
+    requires(sizeof...(Names) > 0)
+  tool(std::string_view name, Callable callable, Names... names)
+      : tool(name, std::move(callable), tool_options{}, std::move(names)...) {}
 
   /// A call of the tool with these arguments.
   call_type operator()(Args... args) const& { return call_type{info_, callable_, std::forward<Args>(args)...}; }
@@ -102,11 +110,23 @@ class tool<R(Args...), F> {
   [[nodiscard]] std::string_view name() const noexcept { return info_->name; }
 
  private:
+  template <class Callable>
+  tool(std::string_view name, Callable callable, const tool_options& options, detail::boundary names)
+      : info_(detail::intern_tool(name, options, std::move(names))), callable_(F(std::move(callable))) {
+    if constexpr (!detail::is_any_callable<F>) detail::check_callable<F>();
+  }
+
   const detail::tool_info* info_;
   [[no_unique_address]] detail::kept_callable<F> callable_;
 };
 
 template <class F>
 tool(std::string_view, F, tool_options = {}) -> tool<typename detail::callable_traits<F>::signature, F>;
+template <class F, detail::boundary_names... Names>
+  requires(sizeof...(Names) > 0)
+tool(std::string_view, F, Names...) -> tool<typename detail::callable_traits<F>::signature, F>;
+template <class F, detail::boundary_names... Names>
+  requires(sizeof...(Names) > 0)
+tool(std::string_view, F, tool_options, Names...) -> tool<typename detail::callable_traits<F>::signature, F>;
 
 }  // namespace aethergraph

@@ -71,7 +71,14 @@ class run_state : public scope {
 
   [[nodiscard]] const tool_info& what() const noexcept { return *what_; }
   [[nodiscard]] std::string_view name() const noexcept;
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] std::string identity() const;
+  /// The run that no other awaits.
+  [[nodiscard]] const run_state& root() const noexcept {
+    const run_state* r = this;
+    while (r->outer_) r = r->outer_;
+    return *r;
+  }
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
   [[nodiscard]] recorder* log() const noexcept { return log_; }
@@ -79,7 +86,7 @@ class run_state : public scope {
   [[nodiscard]] node_number number() const noexcept { return body_steps_.within; }
   [[nodiscard]] aethergraph::logger& logger() const noexcept { return *logger_; }
   /// Of the root run: one for all that nests in it.
-  [[nodiscard]] key_value_store& kv();
+  [[nodiscard]] key_value_store& kv() const;
   /// Of the runtime. Errors: `service_error` where there is none.
   [[nodiscard]] key_value_store& runtime_kv() const;
   /// The nearest object that was registered as this type. Errors: `service_error`.
@@ -149,7 +156,7 @@ class run_state : public scope {
   sequence body_steps_;
   deadline_timer deadline_;
   stop_watch stop_watch_;
-  std::unique_ptr<key_value_store> kv_;  // made when it is asked for, of a root
+  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, of a root
   std::unique_ptr<recorder> own_log_;
   std::vector<observer*> observers_;  // its own; those of the run it nests in come after them
   std::vector<node_failure> failures_;

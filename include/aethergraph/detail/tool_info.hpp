@@ -3,7 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "aethergraph/boundary.hpp"
 #include "aethergraph/options.hpp"
 
 namespace aethergraph::detail {
@@ -13,11 +15,14 @@ struct tool_info {
   std::string version;
   std::string label;
   std::string problem;  // why no call of it can work; empty if it can
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::string title;  // for errors: its name, with those of its inputs and outputs where it has such
 };
 
 /// The one description with this name and these options. Any thread; never throws for bad values, which the first call
 /// reports instead (a tool is usually made before main).
-[[nodiscard]] const tool_info* intern_tool(std::string_view name, const tool_options& o);
+[[nodiscard]] const tool_info* intern_tool(std::string_view name, const tool_options& o, boundary names = {});
 
 /// What runs are called that have no name of their own: that of a task, and that of an invocation that was moved from.
 [[nodiscard]] const tool_info* anonymous_task() noexcept;
