@@ -156,6 +156,11 @@ std::vector<run_info> runtime::runs() const {
   return all;
 }
 
+std::size_t runtime::permits_held() const {
+  const auto& permits = state_->permits();
+  return permits ? permits->capacity() - permits->free() : 0;
+}
+
 bool runtime::cancel(std::string_view run_id) {
   const auto run = state_->find(run_id);
   if (run) run->cancel();
@@ -180,8 +185,7 @@ std::string runtime::dump() const {
   const auto runs = state_->runs();
   std::string text = fmt::format("{} live runs", runs.size());
   if (const auto& permits = state_->permits())
-    fmt::format_to(std::back_inserter(text), ", {} of {} permits held", permits->capacity() - permits->free(),
-        permits->capacity());
+    fmt::format_to(std::back_inserter(text), ", {} of {} permits held", permits_held(), permits->capacity());
   text += '\n';
   for (const auto& run : runs) run->describe(text, std::chrono::milliseconds(100));
   return text;

@@ -83,6 +83,8 @@ class runtime {
 
   /// The live runs, oldest first.
   [[nodiscard]] std::vector<run_info> runs() const;
+  /// How many tool bodies hold a permit now; 0 without a `max_concurrency`.
+  [[nodiscard]] std::size_t permits_held() const;
   /// Asks the run with this id to stop. False: there is no such live run.
   bool cancel(std::string_view run_id);
   /// Asks all live runs to stop.
