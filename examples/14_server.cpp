@@ -1,5 +1,6 @@
-// 14_server [PORT]: agents behind a socket. A client sends a line, `digest WORD...`, gets a line for each thing that the
-// agent does, then its result. A client that hangs up cancels its agent. SIGUSR1: who waits for what, on standard error.
+// 14_server [PORT]: agents behind a socket. A client sends a line, `digest WORD...`, gets a line for each thing that
+// the agent does, then its result. A client that hangs up cancels its agent. SIGUSR1: who waits for what, on standard
+// error.
 #include <aethergraph/aethergraph.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>

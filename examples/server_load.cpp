@@ -1,5 +1,5 @@
-// server_load PORT REQUESTS: drives 14_server. A third of the clients hang up midway. In the end the server must have no
-// live run but those that answer, no permit held, and no more memory than after a tenth of the requests.
+// server_load PORT REQUESTS: drives 14_server. A third of the clients hang up midway. In the end the server must have
+// no live run but those that answer, no permit held, and no more memory than after a tenth of the requests.
 #include <aethergraph/aethergraph.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <thread>
 
+#include "aethergraph/detail/suspend_tracing.hpp"
+
 namespace aethergraph::detail {
 
 namespace {
@@ -13,8 +15,13 @@ thread_local constinit loop* current_loop = nullptr;
 
 loop* loop::current() noexcept { return current_loop; }
 
-loop::current_mark::current_mark(loop& l) noexcept : outer_(current_loop) { current_loop = &l; }
-loop::current_mark::~current_mark() { current_loop = outer_; }
+loop::current_mark::current_mark(loop& l) noexcept : outer_(current_loop), suspended_tracing_(suspend_tracing()) {
+  current_loop = &l;
+}
+loop::current_mark::~current_mark() {
+  current_loop = outer_;
+  resume_tracing(suspended_tracing_);
+}
 
 void loop::drain() noexcept {
   const stepping here(*this);

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
@@ -13,7 +14,8 @@ namespace {
 constexpr std::size_t folded_blocks = 256;
 }  // namespace
 
-recorder::recorder(bool with_times, const loop& l) noexcept : with_times_(with_times) {
+recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
+    : nodes_(reserved + 1), with_times_(with_times) {
   if (with_times) note_time(start_, l);
 }
 
@@ -103,22 +105,45 @@ void append_place(std::string& path, const place& p) {
   if (p.position != no_index) path += std::to_string(p.position);
 }
 
-const place* recorder::place_of(node_number n) const noexcept {
+std::optional<place> recorder::place_of(node_number n) const noexcept {
   if (n & join_bit) {
     n &= ~join_bit;
-    if (const join_record* r = joins_.at(n)) return &r->where;
+    if (const join_record* r = joins_.at(n)) return r->where;
     const auto old = old_joins_.find(n);
-    return old == old_joins_.end() ? nullptr : &old->second.where;
+    return old == old_joins_.end() ? std::nullopt : std::optional(old->second.where);
   }
-  if (const node_record* r = nodes_.at(n)) return &r->where;
+  if (is_declared(n)) {
+    const auto found = declared_.find(graph_of(n));
+    if (found == declared_.end()) return std::nullopt;
+    return place{.within = found->second.run, .position = entry_of(n) - found->second.declared->inputs};
+  }
+  if (const node_record* r = nodes_.at(n)) return r->where;
   for (const auto* all : {&old_live_, &old_failed_})
-    if (const auto old = all->find(n); old != all->end()) return &old->second.where;
-  return nullptr;
+    if (const auto old = all->find(n); old != all->end()) return old->second.where;
+  return std::nullopt;
+}
+
+std::vector<std::pair<node_number, node_record>> recorder::declared_in_flight() const {
+  std::vector<std::pair<node_number, node_record>> all;
+  for (const auto& [number, g] : declared_) {
+    if (!g.live) continue;
+    const std::vector<std::uint8_t> states = g.live->copy_states().states;
+    for (std::uint32_t e = 0; e < states.size(); ++e) {
+      const node_state s = entry_state::state(states[e]);
+      if (!g.declared->entries[e].is_node() || (s != node_state::running && s != node_state::stopping)) continue;
+      node_record r;
+      r.tool = g.declared->entries[e].tool;
+      r.live = &g.live->cancellation_scope();
+      r.state = node_state::running;
+      all.emplace_back(declared_number(number, e), r);
+    }
+  }
+  return all;
 }
 
 std::string recorder::path(node_number n) const {
-  std::vector<const place*> outwards;
-  for (const place* p = place_of(n);; p = place_of(p->within)) {
+  std::vector<std::optional<place>> outwards;
+  for (std::optional<place> p = place_of(n);; p = place_of(p->within)) {
     outwards.push_back(p);
     if (!p || p->within == no_node) break;
   }
@@ -127,6 +152,30 @@ std::string recorder::path(node_number n) const {
     if (*p) append_place(text, **p);
     else text = "…";
   return text;
+}
+
+std::uint32_t recorder::add_declared(const declared_nodes& d, node_number run) {
+  declared_.emplace(next_declared_, declared_run{run, d.shared_graph(), &d, {}});
+  return next_declared_++;
+}
+
+void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexcept {
+  const auto found = declared_.find(graph);
+  if (found == declared_.end()) return;
+  found->second.live = nullptr;
+  found->second.ended = std::move(states);
+  ended_declared_ += found->second.declared->size();
+  for (auto g = declared_.begin(); ended_declared_ > kept_nodes && g != declared_.end();) {
+    if (g->second.live || g == found) {
+      ++g;
+      continue;
+    }
+    const plan& p = *g->second.declared;
+    for (std::uint32_t e = 0; e < p.size() && e < g->second.ended.states.size(); ++e)
+      if (p.entries[e].is_node()) folded_.add(entry_state::state(g->second.ended.states[e]));
+    ended_declared_ -= p.size();
+    g = declared_.erase(g);
+  }
 }
 
 recording recorder::copy() const {
@@ -150,6 +199,8 @@ recording recorder::copy() const {
       n.record.state = node_state::stopping;
     n.record.live = nullptr;
   }
+  for (const auto& [number, g] : declared_)
+    all.graphs.push_back({number, g.run, g.declared, g.live ? g.live->copy_states() : g.ended});
   for (const auto& [number, join] : old_joins_) all.joins.push_back({number, join});
   for (node_number n = joins_.first(); n < joins_.last(); ++n)
     if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});

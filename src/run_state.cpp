@@ -14,6 +14,7 @@
 #include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/message_of.hpp"
+#include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 #include "aethergraph/logger.hpp"
 #include "aethergraph/services.hpp"
@@ -22,12 +23,13 @@ namespace aethergraph::detail {
 
 namespace {
 
-void check_supported(std::string_view run, const run_options& o) {
-  const char* field = o.on_error != on_error::stop ? "on_error"
-                      : o.store                    ? "store"
-                      : !o.run_id.empty()          ? "run_id"
-                      : o.parallel                 ? "parallel"
-                                                   : nullptr;
+void check_supported(std::string_view run, const run_options& o, bool is_graph) {
+  if (!is_graph && o.on_error != on_error::stop)
+    throw option_error(fmt::format(
+        "run of '{}': the option `on_error` is for static graphs, whose nodes have dependents; leave it out "
+        "for an agent, whose body decides what a failure means",
+        run));
+  const char* field = o.store ? "store" : !o.run_id.empty() ? "run_id" : o.parallel ? "parallel" : nullptr;
   if (field)
     throw option_error(
         fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
@@ -62,7 +64,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
   if (!what_->problem.empty()) throw option_error(what_->problem);
-  check_supported(name(), options_);
+  check_supported(name(), options_, declared_ != nullptr);
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
@@ -91,7 +93,9 @@ void run_state::begin_recording(run_state* outer, node_number self) {
   const bool is_recorded = options_.record != record::off || is_observed_;
   if (!outer || (!outer->log_ && !observers_.empty())) {
     // A run of its own books: a root, or one that only its own observers can see.
-    if (is_recorded) own_log_ = std::make_unique<recorder>(options_.record == record::times, home());
+    if (is_recorded)
+      own_log_ = std::make_unique<recorder>(
+          options_.record == record::times, home(), declared_ ? declared_->graph().size() : 0);
     log_ = own_log_.get();
     self = no_node;
   } else {
@@ -229,8 +233,9 @@ void run_state::describe(std::string& text) const {
   if (log_)
     log_->for_each_live([&](node_number n, const node_record& r) {
       const bool is_stopping = r.state == node_state::running && r.live->is_stopped();
-      fmt::format_to(out, "  {}#{} ({}) {}", r.tool->name, n, log_->path(n),
-          to_string(is_stopping ? node_state::stopping : r.state));
+      // A nested run is stopped by way of itself, but is a node of the run around it: and that is never declared here.
+      const std::string id = is_declared(n) ? r.live->run().root_node_id(n, r.tool->name) : node_id(n, r.tool->name);
+      fmt::format_to(out, "  {} ({}) {}", id, log_->path(n), to_string(is_stopping ? node_state::stopping : r.state));
       if (r.kind == node_kind::run && r.state == node_state::running) add_slots(r.live->run());
       add_waits(n);
       text += '\n';
@@ -273,13 +278,23 @@ void* run_state::service(std::type_index type) const {
 std::string_view run_state::name() const noexcept { return what_->name; }
 
 void run_state::note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {
-  if (failures_.size() >= kept_failures) return;
-  if (c.cancellation->is_stopped() && is_cancellation(cause)) return;  // cancelled, which is no failure
+  if (failures_.size() >= kept_failures || is_declared(c.number)) return;  // of those that are declared there is a list
+  if (c.cancellation->is_stopped() && is_cancellation(cause)) return;      // cancelled, which is no failure
   try {
-    failures_.push_back({fmt::format("{}#{}", tool.name, c.number), tool.name, cause});
+    failures_.push_back({node_id(c.number, tool.name), tool.name, cause});
   } catch (const std::bad_alloc&) {
     // the failure itself still reaches whoever awaits the call
   }
+}
+
+std::string run_state::node_id(node_number n, std::string_view tool) const {
+  return is_declared(n) ? declared_->graph().id_of(entry_of(n)) : fmt::format("{}#{}", tool, n);
+}
+
+std::string run_state::root_node_id(node_number n, std::string_view tool) const {
+  if (!is_declared(n) || !outer_) return node_id(n, tool);
+  // Declared nodes are numbered within their graph, so the graph's own place comes before them.
+  return outer_->root_node_id(number(), name()) + "/" + node_id(n, tool);
 }
 
 std::string run_state::identity() const { return fmt::format("{}#{}", name(), id_); }

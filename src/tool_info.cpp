@@ -32,7 +32,7 @@ std::string title_of(std::string_view name, const boundary& b) {
 }
 
 std::string problem_of(std::string_view name, const tool_options& o) {
-  if (name.empty()) return "a tool has an empty name; give it a name such as \"fetch\"";
+  if (name.empty()) return "a tool, agent or graph has an empty name; give it a name such as \"fetch\"";
   const char* field = o.timeout                   ? "timeout"
                       : o.retry.max_attempts != 1 ? "retry"
                       : o.pool                    ? "pool"
@@ -75,6 +75,18 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
     entry = std::make_unique<const tool_info>(tool_info{std::string(name), std::string(o.version), std::string(o.label),
         std::move(problem), std::move(names.in), std::move(names.out), std::move(title)});
   return entry.get();
+}
+
+const tool_info* intern_graph(std::string_view name, const graph_fn_options& o, boundary names) {
+  return intern_tool(name, {.version = o.version}, std::move(names));
+}
+
+const tool_info* intern_variant(const tool_info& tool, const tool_options& o) {
+  boundary names;
+  names.in = tool.inputs;
+  names.out = tool.outputs;
+  names.parameters = names.in.size();
+  return intern_tool(tool.name, o, std::move(names));
 }
 
 const tool_info* anonymous_task() noexcept {

@@ -11,9 +11,17 @@
 #include "aethergraph/context.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
+#include "aethergraph/node.hpp"
 #include "aethergraph/use_task.hpp"
 
 namespace aethergraph {
+
+namespace detail {
+/// Records a call in a trace. Defined in call_record.hpp.
+template <class R, class F, class... Args>
+traced_value record_call(
+    trace& t, const tool_info& tool, const kept_callable<F>& callable, const std::tuple<Args...>& arguments);
+}  // namespace detail
 
 /// What calling a tool gives: nothing has happened yet. Awaited in a `task`, it runs.
 ///
@@ -22,28 +30,48 @@ namespace aethergraph {
 /// Errors: what the tool's body throws reaches the `co_await`; a tool with bad options, `option_error`; awaited a
 /// second time, `error`. Cancellation: a call that waits for a slot leaves the queue and throws `cancelled`, its body
 /// never starts; a body that runs is asked to stop, and awaited. Slot: one while the body runs, lent to the calls that
-/// the body awaits (see docs/guide/concurrency.md). Awaited from a `boost::asio::awaitable`, it runs at once, in no run
+/// the body awaits (see docs/guide/concurrency.md). Made while a graph is traced, it is a node of that graph instead.
+/// Awaited from a `boost::asio::awaitable`, it runs at once, in no run
 /// and under no cap (immediate mode).
 template <class R, class... Args, class F>
-class [[nodiscard("a call does nothing until it is awaited")]] call<R(Args...), F> {
+class [[nodiscard("a call does nothing until it is awaited, or used in a graph")]] call<R(Args...), F>
+    : public traced_operations<call<R(Args...), F>> {
  public:
   using value_type = R;
 
   template <class... A>
   call(const detail::tool_info* info, const detail::kept_callable<F>& f, A&&... a)
-      : info_(info), callable_(f), arguments_(std::forward<A>(a)...) {}
+      : info_(info), callable_(f), arguments_(std::forward<A>(a)...) {
+    if (detail::trace* t = detail::trace::current()) [[unlikely]]
+      record(*t);
+  }
   call(call&& o) noexcept(std::is_nothrow_move_constructible_v<std::tuple<Args...>>)
-      : info_(o.info_),
+      : traced_operations<call>(o),
+        info_(o.info_),
         callable_(o.callable_),
         arguments_(std::move(o.arguments_)),
         is_used_up_(std::exchange(o.is_used_up_, true)) {}
   call& operator=(call&& o) noexcept(std::is_nothrow_move_assignable_v<std::tuple<Args...>>) {
+    this->set_traced(detail::traced_value_of(o));
     info_ = o.info_;
     callable_ = o.callable_;
     arguments_ = std::move(o.arguments_);
     is_used_up_ = std::exchange(o.is_used_up_, true);
     return *this;
   }
+  /// While a graph is traced, `auto a = work(1); a = work(a);` means: from here on, that node.
+  call& operator=(const node<R>& n) {
+    this->set_traced(detail::traced_value_of(n));
+    is_used_up_ = true;
+    return *this;
+  }
+
+  /// The same with these options in place of the tool's.
+  call& with(const tool_options& options) & {
+    info_ = this->tool_with(info_, options);
+    return *this;
+  }
+  call&& with(const tool_options& options) && { return std::move(this->with(options)); }
 
   /// The name of the tool.
   [[nodiscard]] std::string_view tool_name() const noexcept { return info_->name; }
@@ -59,6 +87,10 @@ class [[nodiscard("a call does nothing until it is awaited")]] call<R(Args...), 
   friend detail::operation<call>;
   friend detail::run_traits<call>;
   [[nodiscard]] const detail::tool_info* info() const noexcept { return info_; }
+  void record(detail::trace& t) {
+    is_used_up_ = true;  // it is a node
+    this->set_traced(detail::record_call<R, F, Args...>(t, *info_, callable_, arguments_));
+  }
 
   const detail::tool_info* info_;
   [[no_unique_address]] detail::kept_callable<F> callable_;
@@ -78,33 +110,21 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   explicit operation(call_type& c) noexcept : call_(c) {}
 
   bool start(environment& e, receiver& r) noexcept {
-    scope& s = *e.cancellation;
-    run_state& run = s.run();
-    scheduler& slots = run.slots;
-    loop& l = s.home();
-    make_node(e);
-    if (std::exchange(call_.is_used_up_, true) || !call_.info_->problem.empty()) [[unlikely]] {
-      fail_at_once();
+    if (!prepare(e, r)) [[unlikely]]
       return true;
-    }
-    parent = &r;
-    current_call = this;
-    caller = e.current_call;
-    on_body_end = &body_ended;
-    if (!slots.acquire(*this)) {
+    if (!cancellation->run().slots.acquire(*this)) {
       on_slot = &slot_granted;
       on_cancel = &cancelled_while_waiting;
-      s.add_wait(*this, "a slot", this);
+      cancellation->add_wait(*this, "a slot", this);
       return false;
     }
-    if (!l.may_start_here()) [[unlikely]] {
-      l.make_ready(*this, &slot_granted);
-      return false;
-    }
-    if (run.permits() && !acquire_permit_or_fail(l)) [[unlikely]]
-      return !permit;  // it waits, or has failed
-    if (!run_body(l)) return false;
-    release(l);
+    return start_with_slot(cancellation->home());
+  }
+  /// The same of a call without a caller, for which whoever starts it has taken a slot.
+  bool start_granted(environment& e, receiver& r) noexcept {
+    if (prepare(e, r)) [[likely]]
+      return start_with_slot(cancellation->home());
+    cancellation->run().slots.release_top_level(cancellation->home());
     return true;
   }
   /// Never starts: the scope that awaits it was asked to stop.
@@ -119,6 +139,30 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   };
   struct no_spawned {};
 
+  // False: it has failed already.
+  bool prepare(environment& e, receiver& r) noexcept {
+    make_node(e);
+    if (std::exchange(call_.is_used_up_, true) || !call_.info_->problem.empty()) [[unlikely]] {
+      fail_at_once();
+      return false;
+    }
+    parent = &r;
+    current_call = this;
+    caller = e.current_call;
+    on_body_end = &body_ended;
+    return true;
+  }
+  bool start_with_slot(loop& l) noexcept {
+    if (!l.may_start_here()) [[unlikely]] {
+      l.make_ready(*this, &slot_granted);
+      return false;
+    }
+    if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
+      return !permit;  // it waits, or has failed
+    if (!run_body(l)) return false;
+    release(l);
+    return true;
+  }
   void make_node(environment& e) noexcept {
     cancellation = e.cancellation;
     made_in = e.steps;
@@ -130,8 +174,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   // True: the body has ended.
   bool run_body(loop& l) noexcept {
+    cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
     if (made_in) {
-      cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
       body_steps.within = number;
       steps = &body_steps;
     }
@@ -170,10 +214,15 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
     this->outcome.fail(
-        tool.problem.empty()
-            ? std::make_exception_ptr(error(fmt::format(
-                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title)))
-            : std::make_exception_ptr(option_error(tool.problem)));
+        !tool.problem.empty() ? std::make_exception_ptr(option_error(tool.problem))
+        : traced_value_of(call_).trace != 0
+            ? std::make_exception_ptr(build_error(fmt::format("this call of tool '{}' was made while a graph was "
+                                                              "traced, so it is a node of that graph and cannot be "
+                                                              "awaited; pass it to a tool, or return it from the "
+                                                              "graphify body",
+                  tool.title)))
+            : std::make_exception_ptr(error(fmt::format(
+                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title))));
     end_node(this->outcome.error());
   }
 
@@ -292,3 +341,5 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
 }  // namespace detail
 }  // namespace aethergraph
+
+#include "aethergraph/detail/call_record.hpp"

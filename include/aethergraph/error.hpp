@@ -2,8 +2,11 @@
 #pragma once
 
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace aethergraph {
 
@@ -15,6 +18,12 @@ class error : public std::runtime_error {
 
 /// An option has a value that cannot work. The message names the option, its value and what would be valid.
 class option_error : public error {
+ public:
+  using error::error;
+};
+
+/// A graph cannot be built. The message names what is wrong with it, and what would be valid.
+class build_error : public error {
  public:
   using error::error;
 };
@@ -36,6 +45,19 @@ struct node_failure {
   std::string node;          ///< the node's identity within its run, such as "fetch#3"
   std::string tool;          ///< the tool's name
   std::exception_ptr cause;  ///< what the body threw
+};
+
+/// Nodes of a static graph failed, or its result was skipped. The message names the first of them.
+class graph_error : public error {
+ public:
+  graph_error(const std::string& what, std::vector<node_failure> failures)
+      : error(what), failures_(std::make_shared<const std::vector<node_failure>>(std::move(failures))) {}
+
+  /// Every node that failed, in the order in which they did.
+  [[nodiscard]] const std::vector<node_failure>& failures() const noexcept { return *failures_; }
+
+ private:
+  std::shared_ptr<const std::vector<node_failure>> failures_;  // shared: copying an exception must not throw
 };
 
 }  // namespace aethergraph

@@ -25,6 +25,12 @@ template <class T = void>
 class task;
 template <class Signature, class F>
 class call;
+template <class T>
+class node;
+template <class Signature>
+class graph;
+template <class Signature>
+class graph_invocation;
 template <class F>
 class graph_fn;
 template <class Signature, class F>

@@ -11,6 +11,7 @@
 #include "aethergraph/context.hpp"
 #include "aethergraph/detail/run_operation.hpp"
 #include "aethergraph/detail/signature.hpp"
+#include "aethergraph/node.hpp"
 #include "aethergraph/task.hpp"
 
 namespace aethergraph {
@@ -25,21 +26,34 @@ struct agent_definition {
   F body;
 };
 
+/// Records an agent's run in a trace. Defined in run_record.hpp.
+template <class R, class F, class... Args>
+traced_value record_run(
+    trace& t, const std::shared_ptr<const agent_definition<F>>& d, const std::tuple<Args...>& arguments);
+template <class R, class F, class... Args, class... X>
+node<R> record_run_of_nodes(list<Args...>, const std::shared_ptr<const agent_definition<F>>& d, X&&... arguments);
+
 }  // namespace detail
 
 /// What calling an agent gives: nothing has happened yet. `run`, `run_async` and `try_run` execute it; awaited in a
-/// task, it is a nested run with its own cap.
+/// task, it is a nested run with its own cap. Made while a graph is traced, it is a node of that graph instead.
 ///
 /// It owns decayed copies of its arguments, and may outlive its `graph_fn`. It runs once.
 /// Errors, cancellation: as for `run`. Slot: none in the run that awaits it.
 template <class R, class... Args, class F>
-class [[nodiscard("an invocation does nothing until it is run or awaited")]] invocation<R(Args...), F> {
+class [[nodiscard("an invocation does nothing until it is run or awaited")]] invocation<R(Args...), F>
+    : public traced_operations<invocation<R(Args...), F>> {
  public:
   using value_type = R;
 
   template <class... A>
   explicit invocation(std::shared_ptr<const detail::agent_definition<F>> definition, A&&... a)
-      : definition_(std::move(definition)), arguments_(std::forward<A>(a)...) {}
+      : definition_(std::move(definition)), arguments_(std::forward<A>(a)...) {
+    if (detail::trace* t = detail::trace::current()) [[unlikely]] {
+      this->set_traced(detail::record_run<R, F, Args...>(*t, definition_, arguments_));
+      was_run_ = true;  // it is a node
+    }
+  }
   invocation(invocation&&) = default;
   invocation& operator=(invocation&&) = default;
 
@@ -83,7 +97,10 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
   bool start_here() noexcept {
     try {
       if (std::exchange(invocation_.was_run_, true) || !invocation_.definition_)
-        throw error("this invocation was run before; an invocation can be run once");
+        throw error(
+            traced_value_of(invocation_).trace != 0
+                ? "this invocation was made while a graph was traced, so it is a node of that graph and cannot be run"
+                : "this invocation was run before; an invocation can be run once");
       context_.surroundings_ = run_;
       task<R> t = std::apply([this](Args&... a) -> task<R> {
         const F& body = invocation_.definition_->body;
@@ -135,6 +152,13 @@ class graph_fn_base<F, R(Args...)> {
 
   /// An invocation with these arguments.
   invocation_type operator()(Args... args) const { return invocation_type{definition_, std::forward<Args>(args)...}; }
+  /// The same with nodes among the arguments, while a graph is traced: a node of it, a nested run.
+  template <class... X>
+    requires any_node<list<X...>>
+  node<R> operator()(X&&... arguments) const {
+    check_arguments(list<X...>{}, parameters{});
+    return record_run_of_nodes<R>(parameters{}, definition_, std::forward<X>(arguments)...);
+  }
   /// Arguments that fit no parameters: says what is wrong.
   template <class... X>
     requires misfit<list<X...>, parameters>
@@ -146,6 +170,7 @@ class graph_fn_base<F, R(Args...)> {
   [[nodiscard]] std::string_view name() const noexcept { return definition_->info->name; }
 
  protected:
+  friend const tool_info& tool_info_of(const graph_fn_base& f) noexcept { return *f.definition_->info; }
   template <boundary_names... Names>
   graph_fn_base(std::string_view name, F f, const graph_fn_options& o, Names... names)
       : definition_(std::make_shared<const agent_definition<F>>(agent_definition<F>{
@@ -197,3 +222,5 @@ template <class F, detail::boundary_names... Names>
 graph_fn(std::string_view, F, graph_fn_options, Names...) -> graph_fn<F>;
 
 }  // namespace aethergraph
+
+#include "aethergraph/detail/run_record.hpp"

@@ -19,7 +19,8 @@ enum class node_state : std::uint8_t {
 
 enum class node_kind : std::uint8_t {
   call,  ///< one call of a tool
-  run    ///< a nested run
+  run,   ///< a nested run
+  map    ///< a call for each element of a range, in a static graph
 };
 
 /// The enumerator's name.

@@ -28,7 +28,9 @@ class task_graph {
   struct node_view {
     std::string id;                    ///< the node's identity within its run, such as "fetch#3"
     std::string tool;                  ///< the name of the tool, or of the agent of a nested run
-    std::string label;                 ///< the tool's label, if it has one
+    std::string alias;                 ///< its further name, if it has one; of a static graph
+    std::string label;                 ///< the tool's label, or its own, if it has one
+    std::string cluster;               ///< the sub-graph that it is in, such as "clean#2"; of a static graph
     std::vector<std::string> inputs;   ///< the names of its parameters, if it has such
     std::vector<std::string> outputs;  ///< the names of what comes out, likewise
     std::string path;               ///< where it stands, the same in every replay: "1.2/0", see docs/guide/observing.md
@@ -41,16 +43,36 @@ class task_graph {
     std::exception_ptr failure;     ///< why it is not `done`, once it has ended; null if it is
   };
 
-  /// Where the children of a combinator come together.
-  struct join_view {
-    std::string path;    ///< where it stands
-    std::string parent;  ///< the id of the node whose body made it; empty: the body of the run itself
+  enum class join_kind : std::uint8_t {
+    join,    ///< where the children of a combinator come together
+    input,   ///< a parameter of a static graph
+    make,    ///< a struct, tuple or container of values
+    any_of,  ///< the first of its values that was not skipped
+    output   ///< a result of a static graph
   };
 
-  /// `to` began after `from` had ended. Positions in `nodes()`; from `nodes().size()` on, in `joins()`.
+  /// What is no node, but what others come together in, or flow from and to.
+  struct join_view {
+    std::string path;    ///< where it stands; of an input or output, its name
+    std::string parent;  ///< the id of the node whose body made it; empty: the body of the run itself
+    join_kind kind = join_kind::join;
+    std::string type;     ///< of the value, in a static graph
+    std::string cluster;  ///< as that of a node
+  };
+
+  enum class edge_kind : std::uint8_t {
+    happens_after,  ///< it was made when the other one had ended
+    data,           ///< it reads the other one's value
+    order,          ///< it was told to wait, by `.after`
+    condition       ///< the other one's value decides whether it starts
+  };
+
+  /// `to` does not begin before `from` has ended. Positions in `nodes()`; from `nodes().size()` on, in `joins()`.
   struct edge_view {
     std::size_t from = 0;
     std::size_t to = 0;
+    edge_kind kind = edge_kind::happens_after;
+    std::size_t parameter = 0;  ///< of a `data` edge to a node: which of its parameters, from 0 on
   };
 
   /// How many nodes are no longer listed: of a run that lives for long, the oldest that have ended are only counted.
@@ -81,10 +103,13 @@ class task_graph {
 
   /// The node with this id or path, or null.
   [[nodiscard]] const node_view* find(std::string_view id_or_path) const;
-  /// The ids of nodes: "tool:prefix" those whose tool's name begins so, "#label" those with a label, else the one with
-  /// this id or path.
+  /// The ids of nodes: "tool:prefix" those whose tool's name begins so, "#label" those with a label, "@alias" the one
+  /// with that alias, else the one with this id or path.
   [[nodiscard]] std::vector<std::string> select(std::string_view selector) const;
-  /// All ids, each after those that it happened after.
+  /// What goes in and comes out, with names and types, such as "scale(vals: std::vector<int>) -> int". Of a graph that
+  /// was recorded, the identity of the run.
+  [[nodiscard]] std::string signature() const;
+  /// All ids, each after those that it waits for.
   [[nodiscard]] std::vector<std::string> topological_order() const;
   /// The ids of all nodes that happened after this one, directly or by way of others, in topological order.
   /// Errors: `error` for an unknown id.
@@ -94,6 +119,12 @@ class task_graph {
 
   /// As text for people: a line a node, indented below the node that made it.
   [[nodiscard]] std::string pretty() const;
+  /// For Graphviz: sub-graphs as clusters, states as colours.
+  [[nodiscard]] std::string to_dot() const;
+  /// A Mermaid flowchart, likewise.
+  [[nodiscard]] std::string to_mermaid() const;
+  /// As JSON, in the form that docs/reference/task_graph.schema.json describes: the same for the same graph.
+  [[nodiscard]] std::string to_json() const;
 
  private:
   friend detail::graph_source;
@@ -102,5 +133,27 @@ class task_graph {
 
   std::shared_ptr<const detail::graph_source> source_;
 };
+
+/// In what two graphs differ, by the ids of their nodes.
+struct graph_difference {
+  std::vector<std::string> removed;  ///< nodes that only the first one has
+  std::vector<std::string> added;    ///< nodes that only the second one has
+  std::vector<std::string> changed;  ///< nodes of both, and what of them differs: "fetch#2: tool was load, is fetch"
+  std::vector<std::string> removed_edges;  ///< "load#1 -> parse#2" of nodes that both have, likewise
+  std::vector<std::string> added_edges;
+
+  [[nodiscard]] bool empty() const noexcept {
+    return removed.empty() && added.empty() && changed.empty() && removed_edges.empty() && added_edges.empty();
+  }
+  /// As text for people: a line a difference.
+  [[nodiscard]] std::string pretty() const;
+};
+
+/// Compares the structure of two graphs: nodes by id, their tools, names and edges; not how they ended.
+[[nodiscard]] graph_difference diff(const task_graph& before, const task_graph& after);
+
+/// The enumerator's name.
+[[nodiscard]] std::string_view to_string(task_graph::edge_kind k) noexcept;
+[[nodiscard]] std::string_view to_string(task_graph::join_kind k) noexcept;
 
 }  // namespace aethergraph

@@ -12,6 +12,9 @@
 
 namespace aethergraph {
 
+template <class Signature, class F>
+class tool;
+
 namespace detail {
 
 /// The erased callable behind an explicit signature: whatever it returns comes as a task.
@@ -47,6 +50,9 @@ class any_callable<R(Args...)> {
   std::shared_ptr<const void> callable_;
   task<R> (*invoke_)(const void*, context&, Args...);
 };
+
+template <class Signature, class F>
+[[nodiscard]] const tool_info& tool_info_of(const tool<Signature, F>& t) noexcept;
 
 template <class F>
 inline constexpr bool is_any_callable = false;
@@ -99,6 +105,13 @@ class tool<R(Args...), F> {
         "co_await expression; give the tool a name first");
     return call_type{info_, callable_, std::forward<Args>(args)...};
   }
+  /// The same with nodes among the arguments, while a graph is traced: a node of it.
+  template <class... X>
+    requires detail::any_node<detail::list<X...>>
+  node<R> operator()(X&&... arguments) const {
+    detail::check_arguments(detail::list<X...>{}, parameters{});
+    return detail::record_call_of_nodes<R>(parameters{}, *info_, callable_, std::forward<X>(arguments)...);
+  }
   /// Arguments that fit no parameters: says what is wrong.
   template <class... X>
     requires detail::misfit<detail::list<X...>, parameters>
@@ -110,6 +123,8 @@ class tool<R(Args...), F> {
   [[nodiscard]] std::string_view name() const noexcept { return info_->name; }
 
  private:
+  template <class S, class G>
+  friend const detail::tool_info& detail::tool_info_of(const tool<S, G>& t) noexcept;
   template <class Callable>
   tool(std::string_view name, Callable callable, const tool_options& options, detail::boundary names)
       : info_(detail::intern_tool(name, options, std::move(names))), callable_(F(std::move(callable))) {
@@ -119,6 +134,11 @@ class tool<R(Args...), F> {
   const detail::tool_info* info_;
   [[no_unique_address]] detail::kept_callable<F> callable_;
 };
+
+template <class Signature, class F>
+const detail::tool_info& detail::tool_info_of(const tool<Signature, F>& t) noexcept {
+  return *t.info_;
+}
 
 template <class F>
 tool(std::string_view, F, tool_options = {}) -> tool<typename detail::callable_traits<F>::signature, F>;

@@ -21,6 +21,9 @@ class graph_source {
   graph_source(std::string id, node_state state, recording&& r)
       : id_(std::move(id)), state_(state), recording_(std::move(r)) {}
 
+  /// Of a graph that does not run.
+  explicit graph_source(std::shared_ptr<const plan> p);
+
   /// A graph that shares this.
   [[nodiscard]] static task_graph make_graph(std::shared_ptr<const graph_source> s) noexcept {
     return task_graph(std::move(s));
@@ -34,7 +37,9 @@ class graph_source {
     std::vector<task_graph::join_view> joins;
     std::vector<task_graph::edge_view> edges;
     task_graph::folded_nodes folded;
-    std::unordered_map<std::string_view, std::size_t> by_name;  // ids and paths, which lie in `nodes`
+    std::unordered_map<std::string_view, std::size_t> by_name;  // ids, paths and "@aliases", which lie in `nodes`
+    std::vector<std::size_t> order;                             // of nodes: each after those that it waits for
+    std::string signature;                                      // of a static graph
   };
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] const view& look() const;

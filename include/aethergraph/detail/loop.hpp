@@ -65,7 +65,7 @@ class loop {
     if (!draining_) look();
   }
 
-  /// Marks the calling thread as executing a loop.
+  /// Marks the calling thread as executing a loop: what is called meanwhile is no part of a graph that is being traced.
   class current_mark {
    public:
     explicit current_mark(loop& l) noexcept;
@@ -75,6 +75,7 @@ class loop {
 
    private:
     loop* outer_;
+    void* suspended_tracing_;
   };
 
   /// Stands on the stack while steps are taken.

@@ -7,9 +7,11 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "aethergraph/detail/declared_nodes.hpp"
 #include "aethergraph/detail/frame_allocator.hpp"
 #include "aethergraph/detail/sequence.hpp"
 #include "aethergraph/detail/timer_queue.hpp"
@@ -51,6 +53,8 @@ template <class Record>
 class record_log {
  public:
   static constexpr std::size_t block_size = 16;
+
+  explicit record_log(node_number first) noexcept : base_(first) {}
 
   /// The number of a new record. When memory has run out there is none behind it.
   node_number add() noexcept {
@@ -94,7 +98,7 @@ class record_log {
   }
 
   std::vector<std::unique_ptr<block>> blocks_;
-  node_number base_ = 1;
+  node_number base_;
   std::size_t size_ = 0;
   bool is_full_ = false;
 };
@@ -124,8 +128,16 @@ struct recording {
     node_number number;
     join_record record;
   };
-  std::vector<node> nodes;  // by number
-  std::vector<join> joins;  // likewise
+  /// A static graph that ran.
+  struct graph {
+    std::uint32_t number;
+    node_number run;  // the node that it was the run of; no_node: the root
+    std::shared_ptr<const plan> declared;
+    declared_states states;
+  };
+  std::vector<graph> graphs;  // by number
+  std::vector<node> nodes;    // likewise
+  std::vector<join> joins;    // likewise
   ended_counts folded;
   time_point start{};  // of the run, when times are recorded
 };
@@ -133,7 +145,8 @@ struct recording {
 /// The nodes of a root run and of all that nest in it. Used on the run's strand.
 ///
 /// It is bounded for runs that live for ever: beyond `kept_nodes` ended ones the oldest are folded into counts; failed
-/// ones are kept longer, up to `kept_failures` of them.
+/// ones are kept longer, up to `kept_failures` of them. Static graphs that have ended are folded whole, the last one
+/// never.
 // Invariant: ended_ counts the ended records of nodes_; the maps hold records older than nodes_.first(): old_live_
 // those
 //            that have not ended, old_failed_ those that have failed.
@@ -143,7 +156,8 @@ class recorder {
   static constexpr std::size_t kept_failures = 10'000;
   static constexpr std::size_t kept_joins = 100'000;
 
-  recorder(bool with_times, const loop& l) noexcept;
+  /// The numbers from 1 to `reserved` are left to the nodes of a static graph.
+  recorder(bool with_times, const loop& l, node_number reserved) noexcept;
   recorder(const recorder&) = delete;
   recorder& operator=(const recorder&) = delete;
   ~recorder() = default;
@@ -190,11 +204,19 @@ class recorder {
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
 
+  [[nodiscard]] bool has_times() const noexcept { return with_times_; }
+  /// A run of a static graph begins, that of this node; its number. Until its end it is asked for its states.
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] std::uint32_t add_declared(const declared_nodes& d, node_number run);
+  void end_declared(std::uint32_t graph, declared_states&& states) noexcept;
+
   [[nodiscard]] recording copy() const;
 
-  /// Calls `fn(number, record)` for each node that has not ended, in the order in which they were made.
+  /// Calls `fn(number, record)` for each node that has not ended, in the order in which they were made; of static
+  /// graphs, for those that have started.
   template <class Fn>
   void for_each_live(Fn fn) const {
+    for (const auto& [n, r] : declared_in_flight()) fn(n, r);
     for (const auto& [n, r] : old_live_) fn(n, r);
     for (node_number n = nodes_.first(); n < nodes_.last(); ++n)
       if (const node_record* r = nodes_.at(n); r && r->live) fn(n, *r);
@@ -203,7 +225,15 @@ class recorder {
   [[nodiscard]] std::string path(node_number n) const;
 
  private:
-  [[nodiscard]] const place* place_of(node_number n) const noexcept;
+  struct declared_run {
+    node_number run;
+    std::shared_ptr<const plan> declared;
+    const declared_nodes* live;  // null once it has ended
+    declared_states ended;
+  };
+
+  [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_in_flight() const;
+  [[nodiscard]] std::optional<place> place_of(node_number n) const noexcept;
   [[nodiscard]] node_record* find(node_number n) noexcept {
     if (node_record* r = nodes_.at(n)) [[likely]]
       return r;
@@ -218,7 +248,7 @@ class recorder {
   void keep_failure(node_number n, const node_record& r);
 
   record_log<node_record> nodes_;
-  record_log<join_record> joins_;
+  record_log<join_record> joins_{1};
   std::size_t ended_ = 0;
   const bool with_times_;
   time_point start_{};
@@ -226,6 +256,9 @@ class recorder {
   std::map<node_number, node_record> old_live_;
   std::map<node_number, node_record> old_failed_;
   std::map<node_number, join_record> old_joins_;
+  std::map<std::uint32_t, declared_run> declared_;
+  std::uint32_t next_declared_ = 1;
+  std::size_t ended_declared_ = 0;  // the nodes of those that have ended
 };
 
 }  // namespace aethergraph::detail

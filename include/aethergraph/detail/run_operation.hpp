@@ -29,6 +29,7 @@ class run_operation : receiver {
 
   run_operation(A& a, const run_options& o)
       : state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
+    if constexpr (requires { body_.declare(state_); }) body_.declare(state_);
     on_done = [](receiver& r) noexcept {
       auto& self = static_cast<run_operation&>(r);
       self.end();

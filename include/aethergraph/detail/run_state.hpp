@@ -8,6 +8,7 @@
 #include <typeindex>
 #include <vector>
 
+#include "aethergraph/detail/declared_nodes.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
@@ -19,6 +20,12 @@ namespace aethergraph::detail {
 
 class graph_source;
 struct tool_info;
+
+/// A result of a static graph that failed otherwise.
+struct partial_output {
+  std::type_index type;
+  std::shared_ptr<void> value;  // null: it was not produced
+};
 
 /// A run: a scope with slots, a name, an identity, and a memory of its nodes. Used on its loop's strand only.
 // Invariant: log_ is where its nodes are recorded, null if they are not: its own, or that of the run it nests in;
@@ -45,6 +52,8 @@ class run_state : public scope {
   // --- nodes: each is made, starts unless it never does, and ends
   /// Gives the number of a new node, which is awaited in `e` and can be stopped by way of `live`.
   node_number node_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
+    if (declared_) [[unlikely]]
+      if (const node_number n = declared_->take_starting()) return n;
     if (!e.steps) return ++book_->unrecorded_;
     const node_number n = log_->note_made(what, kind, *e.steps, live);
     if (is_observed_) [[unlikely]]
@@ -52,6 +61,8 @@ class run_state : public scope {
     return n;
   }
   void node_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
+    if (is_declared(n)) [[unlikely]]
+      return declared_->note_started(entry_of(n));
     if (!made_in) return;
     log_->note_started(n, home());
     if (is_observed_) [[unlikely]]
@@ -60,16 +71,32 @@ class run_state : public scope {
   /// `cause` is null of one that is done.
   void node_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
       const std::exception_ptr& cause) noexcept {
+    if (is_declared(n)) [[unlikely]]
+      return declared_->note_ended(entry_of(n), cause);
     if (!made_in) return;
     const node_state state = log_->note_ended(n, cause, *made_in, home());
     if (is_observed_) [[unlikely]]
       tell(event_kind::node_ended, n, what, kind, state, cause);
   }
 
+  /// Tells whoever observes. To be called only if `is_observed()`.
+  void tell(event_kind e, node_number n, const tool_info& what, node_kind kind, node_state state,
+      const std::exception_ptr& cause) noexcept;
+  [[nodiscard]] bool is_observed() const noexcept { return is_observed_; }
+
+  /// Before it begins: it runs a static graph.
+  void declare(declared_nodes& d) noexcept { declared_ = &d; }
+  [[nodiscard]] const declared_nodes* declared() const noexcept { return declared_; }
+
+  /// The identity of a node of this run: within it, or within its root run.
+  [[nodiscard]] std::string node_id(node_number n, std::string_view tool) const;
+  [[nodiscard]] std::string root_node_id(node_number n, std::string_view tool) const;
+
   /// Takes a note of a call that failed. Never throws; the first `kept_failures` are kept.
   void note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
 
   [[nodiscard]] const tool_info& what() const noexcept { return *what_; }
+  [[nodiscard]] const run_options& options() const noexcept { return options_; }
   [[nodiscard]] std::string_view name() const noexcept;
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] std::string identity() const;
@@ -81,6 +108,7 @@ class run_state : public scope {
   }
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
+  [[nodiscard]] std::vector<partial_output>& outputs() noexcept { return outputs_; }
   [[nodiscard]] recorder* log() const noexcept { return log_; }
   /// Its number as a node of the run it nests in; 0 of a root.
   [[nodiscard]] node_number number() const noexcept { return body_steps_.within; }
@@ -136,8 +164,6 @@ class run_state : public scope {
   void tell(std::vector<observer*>& all, const event& e) noexcept;
   void report_detached(const std::exception_ptr& why) noexcept;
   [[nodiscard]] node_state state_after(const std::exception_ptr& failure) const noexcept;
-  void tell(event_kind e, node_number n, const tool_info& what, node_kind kind, node_state state,
-      const std::exception_ptr& cause) noexcept;
 
   const tool_info* what_;
   std::optional<int> default_cap_;
@@ -149,6 +175,7 @@ class run_state : public scope {
   call_state* awaiting_call_ = nullptr;
   time_point started_{};
   recorder* log_ = nullptr;
+  declared_nodes* declared_ = nullptr;  // of a run of a static graph
   run_state* outer_ = nullptr;
   run_state* book_ = this;  // the run whose numbers, and records if any, the nodes of this one have
   std::uint64_t unrecorded_ = 0;
@@ -160,6 +187,7 @@ class run_state : public scope {
   std::unique_ptr<recorder> own_log_;
   std::vector<observer*> observers_;  // its own; those of the run it nests in come after them
   std::vector<node_failure> failures_;
+  std::vector<partial_output> outputs_;
 };
 
 /// The numbers of runs: 1, 2, … in this process.

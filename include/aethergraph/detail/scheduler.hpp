@@ -90,11 +90,23 @@ class scheduler {
     else ++free_;
   }
 
+  /// The same in two steps, for calls without a caller: true, and a slot is taken; or false.
+  [[nodiscard]] bool take_free() noexcept {
+    if (free_ == 0) return false;
+    if (--free_ < least_free_) least_free_ = free_;
+    return true;
+  }
+  void release_top_level(loop& l) noexcept {
+    if (first_) grant(*first_, l);
+    else ++free_;
+  }
+  /// Lets a call wait. There must be no free slot.
+  void wait(call_state& c) noexcept;
+
   /// A waiting call gives up its place.
   void leave(call_state& c) noexcept;
 
  private:
-  void wait(call_state& c) noexcept;
   void grant(call_state& c, loop& l) noexcept {
     leave(c);
     c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start

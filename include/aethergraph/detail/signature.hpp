@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "aethergraph/detail/traced.hpp"
 #include "aethergraph/fwd.hpp"
 
 namespace aethergraph::detail {
@@ -163,14 +164,14 @@ class kept_callable<F> : F {
 // --- arguments. One struct a position, so that the position stands in the sentence.
 template <std::size_t Position, class Given, class Parameter>
 struct argument {
-  static_assert(std::is_convertible_v<Given, Parameter>,
+  static_assert(fits_parameter<Given, Parameter>,
       "aethergraph: an argument of this call does not convert to its parameter; "
       "see `argument<position, Given, Parameter>`");
 };
 #define AETHERGRAPH_ARGUMENT(POSITION)                                                                \
   template <class Given, class Parameter>                                                             \
   struct argument<POSITION, Given, Parameter> {                                                       \
-    static_assert(std::is_convertible_v<Given, Parameter>,                                            \
+    static_assert(fits_parameter<Given, Parameter>,                                                   \
         "aethergraph: argument " #POSITION " of this call does not convert to parameter " #POSITION); \
   };
 AETHERGRAPH_ARGUMENT(1)
@@ -199,8 +200,19 @@ template <class... Given, class... Parameter>
 inline constexpr bool all_convertible<list<Given...>, list<Parameter...>> =
     (std::is_convertible_v<Given, Parameter> && ...);
 
+template <class Given>
+inline constexpr bool any_node = false;
+template <class... Given>
+inline constexpr bool any_node<list<Given...>> = (mentions_node<Given> || ...);
+
+template <class Given, class Parameters>
+inline constexpr bool all_fit = false;
+template <class... Given, class... Parameter>
+  requires(sizeof...(Given) == sizeof...(Parameter))
+inline constexpr bool all_fit<list<Given...>, list<Parameter...>> = (fits_parameter<Given, Parameter> && ...);
+
 /// Arguments that fit no call: what takes them only says what is wrong.
 template <class Given, class Parameters>
-concept misfit = !all_convertible<Given, Parameters>;
+concept misfit = !any_node<Given> && !all_convertible<Given, Parameters>;
 
 }  // namespace aethergraph::detail

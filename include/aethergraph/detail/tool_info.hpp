@@ -24,6 +24,11 @@ struct tool_info {
 /// reports instead (a tool is usually made before main).
 [[nodiscard]] const tool_info* intern_tool(std::string_view name, const tool_options& o, boundary names = {});
 
+/// Likewise of a graph. How many results it has is seen when it is built.
+[[nodiscard]] const tool_info* intern_graph(std::string_view name, const graph_fn_options& o, boundary names);
+/// The description of the same tool with other options.
+[[nodiscard]] const tool_info* intern_variant(const tool_info& tool, const tool_options& o);
+
 /// What runs are called that have no name of their own: that of a task, and that of an invocation that was moved from.
 [[nodiscard]] const tool_info* anonymous_task() noexcept;
 [[nodiscard]] const tool_info* moved_from_invocation() noexcept;

@@ -1,0 +1,162 @@
+// The record of a call in a graph, and how it runs.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "aethergraph/call.hpp"
+#include "aethergraph/detail/records.hpp"
+
+namespace aethergraph::detail {
+
+template <class Signature, class F, class... Kept>
+struct call_record;
+
+/// A call on its way that is more than a plain function.
+template <class Call>
+struct call_frame final : in_flight {
+  template <class MakeCall>
+  call_frame(graph_executor& ex, std::uint32_t e, MakeCall make_call) : in_flight(ex, e), awaited(make_call()) {
+    on_done = [](receiver& r) noexcept {
+      auto& self = static_cast<call_frame&>(r);
+      graph_executor& owner = self.executor;
+      self.end();
+      owner.wake();
+    };
+  }
+  /// The state has been set by whoever ended the call.
+  void end() noexcept {
+    using R = typename Call::value_type;
+    graph_executor& ex = executor;
+    const std::uint32_t e = entry;
+    if (!op.error()) {
+      try {
+        if constexpr (std::is_void_v<R>) op.take();
+        else ::new (ex.slot(e)) regular<R>(op.take());
+      } catch (...) {
+        ex.node_ends(e, std::current_exception());
+      }
+    }
+    ex.drop_frame(*this);
+    ex.entry_ended(e);
+  }
+
+  Call awaited;
+  operation<Call> op{awaited};
+};
+
+template <class R, class... Args, class F, class... Kept>
+struct call_record<R(Args...), F, Kept...> {
+  using traits = callable_traits<F>;
+  using raw = typename traits::raw;
+  using call_type = call<R(Args...), F>;
+
+  static const entry_ops ops;
+  kept_callable<F> callable;
+  std::tuple<Kept...> arguments;
+
+  void visit(ref_visitor& v) const {
+    std::apply([&](const Kept&... k) {
+      std::uint32_t parameter = 0;
+      (visit_argument(k, v, parameter++), ...);
+    }, arguments);
+  }
+  call_record translated(const translation& t) const {
+    return std::apply([&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; }, arguments);
+  }
+
+  void start(graph_executor& ex, std::uint32_t e) const noexcept {
+    if constexpr (is_direct)
+      if (ex.calls_directly()) return call_directly(ex, e);
+    call_frame<call_type>* frame = nullptr;
+    try {
+      frame = &ex.add_frame<call_frame<call_type>>(e, [&] {
+        return std::apply([&](const Kept&... k) {
+          return call_type(ex.entry_at(e).tool, callable, take_as<Args>(k, ex)...);
+        }, arguments);
+      });
+    } catch (...) {
+      ex.node_starts(e);
+      ex.node_ends(e, std::current_exception());
+      ex.give_slot_back();
+      ex.entry_ended(e);
+      return;
+    }
+    ex.is_starting(e);
+    if (frame->op.start_granted(ex.surroundings(), *frame)) frame->end();
+  }
+
+ private:
+  // A plain function is called right here, with references to values that it does not need to own.
+  static constexpr bool is_direct = !is_task<raw> && !is_asio_awaitable<raw> && !traits::wants_context;
+
+  template <class T, class Parameter, class K>
+  static decltype(auto) argument(const K& k, graph_executor& ex) {
+    if constexpr (!std::is_reference_v<Parameter>) return take_as<T>(k, ex);
+    else if constexpr (std::same_as<K, kept_literal<T>>) return (k.value);
+    else if constexpr (std::same_as<K, kept_value<T>>) return std::as_const(*static_cast<T*>(ex.address(k.ref)));
+    else return take_as<T>(k, ex);
+  }
+  template <class... Parameter>
+  static raw invoke(const F& f, const std::tuple<Kept...>& arguments, graph_executor& ex, list<Parameter...>) {
+    return std::apply([&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); }, arguments);
+  }
+  void call_directly(graph_executor& ex, std::uint32_t e) const noexcept {
+    ex.node_starts(e);
+    std::exception_ptr failure;
+    try {
+      if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
+      else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    ex.node_ends(e, failure);
+    ex.give_slot_back();
+    ex.entry_ended(e);
+  }
+};
+template <class R, class... Args, class F, class... Kept>
+constexpr entry_ops call_record<R(Args...), F, Kept...>::ops =
+    with_record<call_record<R(Args...), F, Kept...>>(ops_of_value<regular<R>>(entry_kind::call));
+
+/// What is kept of an argument of type X for a parameter of type T.
+template <class T, class X>
+auto keep_argument(X&& x) {
+  if constexpr (mentions_node<X>) return keep(std::as_const(x));
+  else return kept_literal<T>{T(std::forward<X>(x))};
+}
+template <class T, class X>
+using kept_argument_t = decltype(keep_argument<T>(std::declval<X>()));
+
+/// Records a call with nodes among its arguments.
+template <class R, class F, class... Args, class... X>
+node<R> record_call_of_nodes(list<Args...>, const tool_info& tool, const kept_callable<F>& callable, X&&... arguments) {
+  if constexpr (all_fit<list<X...>, list<Args...>>) {
+    trace* const t = trace::current();
+    if (!t) refuse_outside_of_tracing(tool.name);
+    if (!tool.problem.empty()) throw option_error(tool.problem);
+    return node<R>(t->value(t->add(&tool, call_record<R(Args...), F, kept_argument_t<Args, X>...>{
+                                              callable, {keep_argument<Args>(std::forward<X>(arguments))...}})));
+  } else {
+    return node<R>();
+  }
+}
+
+template <class R, class F, class... Args>
+traced_value record_call(
+    trace& t, const tool_info& tool, const kept_callable<F>& callable, const std::tuple<Args...>& arguments) {
+  if (!tool.problem.empty()) throw option_error(tool.problem);
+  if constexpr ((std::is_copy_constructible_v<Args> && ...)) {
+    return t.value(t.add(&tool, std::apply([&](const Args&... a) {
+      return call_record<R(Args...), F, kept_literal<Args>...>{callable, {kept_literal<Args>{a}...}};
+    }, arguments)));
+  } else {
+    refuse_literal(tool.name);
+  }
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,215 @@
+// Runs a compiled graph: starts each entry when all that it depends on has ended, under the cap of the run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "aethergraph/detail/body.hpp"
+#include "aethergraph/detail/declared_nodes.hpp"
+#include "aethergraph/detail/plan.hpp"
+#include "aethergraph/detail/run_state.hpp"
+
+namespace aethergraph::detail {
+
+class graph_executor;
+
+/// What an entry that has started, and not ended, keeps: in a frame of its own, owned by the executor.
+struct in_flight : receiver {
+  graph_executor& executor;
+  const std::uint32_t entry;
+  void (*destroy)(in_flight&) noexcept = nullptr;
+  in_flight* previous = nullptr;
+  in_flight* next = nullptr;
+
+  in_flight(graph_executor& ex, std::uint32_t e) noexcept : executor(ex), entry(e) {}
+  in_flight(const in_flight&) = delete;
+  in_flight& operator=(const in_flight&) = delete;
+
+ protected:
+  ~in_flight() = default;
+};
+
+/// One run of one graph, whatever its types. On the strand of the run.
+///
+/// Ready calls start in declaration order. What waits for a slot stands in the scheduler's queue as one call, the
+/// ticket.
+// Invariant, for each entry e:
+//   open_dependencies_[e] counts the dependencies that have not ended;
+//   e is in ready_ or ready_calls_ exactly if that is 0, and it has neither started nor ended;
+//   the value of a done e exists exactly if it is not tracked, or open_reads_[e] > 0;
+//   open_ counts the entries that have not ended.
+class graph_executor : public declared_nodes, ready_item {
+ public:
+  /// `self` is kept until the run has ended.
+  explicit graph_executor(std::shared_ptr<const plan> self) noexcept;
+  graph_executor(const graph_executor&) = delete;
+  graph_executor& operator=(const graph_executor&) = delete;
+  ~graph_executor();
+
+  // --- for whoever runs it
+  /// Makes the block. Errors: `std::bad_alloc`.
+  void open(environment& e, receiver& r);
+  /// Where the value of an input is to be constructed, before `start`; then `set_input`.
+  [[nodiscard]] void* slot(std::uint32_t entry) noexcept {
+    return values_ + std::size_t{plan_->offsets[entry]} * plan::value_unit;
+  }
+  void set_input(std::uint32_t entry) noexcept { state_[entry] = static_cast<std::uint8_t>(node_state::done); }
+  /// True: all has ended.
+  [[nodiscard]] bool start() noexcept;
+  /// Why there is no result, or null: once all has ended.
+  [[nodiscard]] std::exception_ptr outcome() const;
+  /// Lets the run have its failures and states, when all has ended.
+  void leave() noexcept;
+  [[nodiscard]] bool has_value(value_ref r) const noexcept { return state_of(r.entry) == node_state::done; }
+
+  // --- for records: what they read
+  [[nodiscard]] void* address(value_ref r) noexcept {
+    void* const whole = slot(r.entry);
+    return r.part == 0 ? whole : part_of(whole, r.part);
+  }
+  [[nodiscard]] bool is_last_read(value_ref r) const noexcept { return open_reads_[r.entry] == 1; }
+  void release_read(std::uint32_t entry) noexcept {
+    if (--open_reads_[entry] == 0 && state_of(entry) == node_state::done) destroy_value(entry);
+  }
+
+  // --- for records: what they do
+  [[nodiscard]] scope& surroundings() noexcept { return scope_; }
+  [[nodiscard]] loop& home() noexcept { return scope_.home(); }
+  [[nodiscard]] run_state& run() noexcept { return scope_.run(); }
+  [[nodiscard]] const plan_entry& entry_at(std::uint32_t e) const noexcept { return plan_->entries[e]; }
+  [[nodiscard]] node_number number_of(std::uint32_t e) const noexcept { return declared_number(graph_number_, e); }
+  /// The next node that is made by an operation is this entry.
+  void is_starting(std::uint32_t e) noexcept { starting_ = number_of(e); }
+  /// Whether a call of a plain function needs no operation of its own.
+  [[nodiscard]] bool calls_directly() const noexcept { return calls_directly_; }
+  /// Whether something was asked to stop; what computes for long asks.
+  [[nodiscard]] bool is_stopped() const noexcept { return scope_.is_stopped(); }
+  [[nodiscard]] bool stops_on_failure() const noexcept { return stops_on_failure_; }
+  /// A node starts, or has ended, that no operation tells the run of.
+  void node_starts(std::uint32_t e) noexcept {
+    state_[e] = static_cast<std::uint8_t>(node_state::running);
+    if (is_watched_) [[unlikely]]
+      tell_started(e);
+  }
+  void node_ends(std::uint32_t e, const std::exception_ptr& cause) noexcept {
+    set_ended(e, cause);
+    if (is_watched_) [[unlikely]]
+      tell_ended(e, cause);
+  }
+  /// Makes a `Frame` for an entry that starts. Errors: `std::bad_alloc`, and what its constructor throws.
+  template <class Frame, class... A>
+  Frame& add_frame(std::uint32_t e, A&&... a) {
+    void* const memory = allocate_frame(sizeof(Frame));
+    Frame* f = nullptr;
+    try {
+      f = ::new (memory) Frame(*this, e, std::forward<A>(a)...);
+    } catch (...) {
+      free_frame(memory, sizeof(Frame));
+      throw;
+    }
+    f->destroy = [](in_flight& i) noexcept {
+      auto& self = static_cast<Frame&>(i);
+      self.~Frame();
+      free_frame(&self, sizeof(Frame));
+    };
+    f->next = first_in_flight_;
+    if (f->next) f->next->previous = f;
+    first_in_flight_ = f;
+    return *f;
+  }
+  void drop_frame(in_flight& f) noexcept {
+    (f.previous ? f.previous->next : first_in_flight_) = f.next;
+    if (f.next) f.next->previous = f.previous;
+    f.destroy(f);
+  }
+  /// The slot of a call that needed no operation.
+  void give_slot_back() noexcept { run().slots.release_top_level(home()); }
+  /// None of what it chooses from has come.
+  void skip_for_condition(std::uint32_t e) noexcept {
+    state_[e] |= entry_state::after_condition;
+    skip(e);
+  }
+  /// One element of a map has failed.
+  void note_element_failure(std::uint32_t e, std::size_t element, const std::exception_ptr& cause) noexcept;
+  /// An entry has ended, its state is set, and its value constructed if it is done: what depends on it may go on.
+  void entry_ended(std::uint32_t e) noexcept;
+  /// After entry_ended, by whoever was told by the loop: goes on.
+  void wake() noexcept;
+
+  // --- declared_nodes
+  void note_started(std::uint32_t e) noexcept final;
+  void note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept final;
+  [[nodiscard]] const plan& graph() const noexcept final { return *plan_; }
+  [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return plan_; }
+  [[nodiscard]] declared_states copy_states() const final;
+  [[nodiscard]] const scope& cancellation_scope() const noexcept final { return scope_; }
+
+ private:
+  /// The queue's view of all ready calls: it is granted a slot for the first of them.
+  struct slot_ticket : call_state {
+    graph_executor* owner = nullptr;
+  };
+  struct failed_entry {
+    std::uint32_t entry;
+    std::size_t element;  // of a map; no_element: of the entry itself
+    std::exception_ptr cause;
+  };
+  static constexpr std::size_t no_element = static_cast<std::size_t>(-1);
+
+  [[nodiscard]] node_state state_of(std::uint32_t e) const noexcept { return entry_state::state(state_[e]); }
+  [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
+  void pump() noexcept;
+  void run_ready() noexcept;
+  void schedule() noexcept;
+  [[nodiscard]] bool take_slot() noexcept;
+  [[nodiscard]] bool is_condition_true(std::uint32_t e) noexcept;
+  void skip(std::uint32_t e) noexcept;
+  void skip_waiting() noexcept;
+  void make_ready(std::uint32_t e) noexcept;
+  void settle_successors(std::uint32_t e, std::uint8_t taint) noexcept;
+  void release_reads(std::uint32_t e) noexcept;
+  void destroy_value(std::uint32_t e) noexcept;
+  void set_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept;
+  void tell_made() noexcept;
+  void tell_started(std::uint32_t e) noexcept;
+  void tell_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept;
+  [[nodiscard]] bool is_over() const noexcept { return open_ == 0 && !is_queued_ && !is_scheduled_; }
+  void free_block() noexcept;
+
+  const std::shared_ptr<const plan> plan_;
+  scope scope_;
+  receiver* parent_ = nullptr;
+  slot_ticket ticket_;
+
+  // One block:
+  std::byte* block_ = nullptr;
+  std::size_t block_size_ = 0;
+  std::byte* values_ = nullptr;
+  std::uint32_t* open_dependencies_ = nullptr;
+  std::uint32_t* open_reads_ = nullptr;
+  std::uint8_t* state_ = nullptr;
+  std::optional<ready_set> ready_;        // what needs no slot, or is to be looked at first: skipped, guarded
+  std::optional<ready_set> ready_calls_;  // what needs a slot
+
+  in_flight* first_in_flight_ = nullptr;
+  std::uint32_t open_ = 0;
+  std::uint32_t graph_number_ = 0;
+  bool stops_on_failure_ = true;
+  bool calls_directly_ = true;
+  bool is_watched_ = false;  // somebody is told of nodes, or times are noted
+  bool is_pumping_ = false;
+  bool is_scheduled_ = false;  // stands in the ready list
+  bool has_slot_ = false;      // one that the ticket was granted
+  bool has_skipped_ = false;   // all that had not started, since it was asked to stop
+  bool is_queued_ = false;     // the ticket stands in the scheduler's queue, or was granted a slot just now
+  std::vector<failed_entry> failures_;
+  std::vector<declared_states::failure> causes_;
+  std::vector<declared_states::times> times_;
+};
+
+}  // namespace aethergraph::detail

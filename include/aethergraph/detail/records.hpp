@@ -1,0 +1,130 @@
+// The records of entries that are no calls: constants, values made of others, choices.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "aethergraph/detail/graph_executor.hpp"
+#include "aethergraph/detail/kept.hpp"
+
+namespace aethergraph::detail {
+
+/// The part of entry_ops that is about a value of type T, as kept: `regular<R>` of a result R.
+template <class T>
+constexpr entry_ops ops_of_value(entry_kind kind) {
+  entry_ops o{};
+  o.kind = kind;
+  o.is_tracked = !is_bytes<T>;
+  o.is_copyable = std::is_copy_constructible_v<T>;
+  o.is_void = std::same_as<T, std::monostate>;
+  o.size = o.is_void ? 0 : static_cast<std::uint32_t>(sizeof(T));
+  o.alignment = static_cast<std::uint32_t>(alignof(T));
+  if constexpr (!is_bytes<T>) o.destroy_value = [](void* p) noexcept { std::destroy_at(static_cast<T*>(p)); };
+  o.type = &typeid(T);
+  return o;
+}
+template <class T>
+inline constexpr entry_ops input_ops = ops_of_value<T>(entry_kind::input);
+
+/// Adds the part that is about a record.
+template <class Record>
+constexpr entry_ops with_record(entry_ops o) {
+  o.visit = [](const void* p, ref_visitor& v) { static_cast<const Record*>(p)->visit(v); };
+  o.clone = [](std::pmr::memory_resource& arena, const void* p, const translation& t) -> void* {
+    void* const memory = arena.allocate(sizeof(Record), alignof(Record));
+    return ::new (memory) Record(static_cast<const Record*>(p)->translated(t));
+  };
+  if constexpr (!std::is_trivially_destructible_v<Record>)
+    o.destroy_record = [](void* p) noexcept { std::destroy_at(static_cast<Record*>(p)); };
+  if constexpr (requires { &Record::start; })
+    o.start = [](graph_executor& ex, std::uint32_t e, const void* p) noexcept {
+      static_cast<const Record*>(p)->start(ex, e);
+    };
+  return o;
+}
+
+template <class Kept>
+void visit_argument(const Kept& k, ref_visitor& v, std::uint32_t parameter) {
+  k.visit([&](value_ref r) { v.see(parameter, r); });
+}
+
+/// Ends an entry that is no node with what `make(slot)` constructs.
+template <class Make>
+void end_with(graph_executor& ex, std::uint32_t e, Make make) noexcept {
+  std::exception_ptr failure;
+  try {
+    make(ex.slot(e));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  ex.node_ends(e, failure);
+  ex.entry_ended(e);
+}
+
+/// A value made of what is kept: a constant, a conversion, a struct, a container.
+template <class T, class Kept>
+struct make_record {
+  static constexpr entry_kind kind = Kept::is_literal ? entry_kind::constant : entry_kind::make;
+  static const entry_ops ops;
+  Kept kept;
+
+  void visit(ref_visitor& v) const {
+    kept.visit([&](value_ref r) { v.see(0, r); });
+  }
+  make_record translated(const translation& t) const { return {kept.translated(t)}; }
+  void start(graph_executor& ex, std::uint32_t e) const noexcept {
+    end_with(ex, e, [&](void* place) { ::new (place) T(take_as<T>(kept, ex)); });
+  }
+};
+template <class T, class Kept>
+constexpr entry_ops make_record<T, Kept>::ops =
+    with_record<make_record<T, Kept>>(ops_of_value<T>(make_record<T, Kept>::kind));
+
+/// The first of its values that was not skipped.
+template <class T, class Kept>
+struct choice_record {
+  static const entry_ops ops;
+  Kept kept;  // a kept_sequence or kept_parts of kept_value<…>
+
+  void visit(ref_visitor& v) const {
+    kept.visit([&](value_ref r) { v.see(0, r); });
+  }
+  choice_record translated(const translation& t) const { return {kept.translated(t)}; }
+  void start(graph_executor& ex, std::uint32_t e) const noexcept {
+    bool is_made = false;
+    const auto choose = [&](const auto& k) {
+      if (is_made || !ex.has_value(k.ref)) return;
+      end_with(ex, e, [&](void* place) { ::new (place) T(take_as<T>(k, ex)); });
+      is_made = true;
+    };
+    kept.for_each(choose);
+    if (!is_made) ex.skip_for_condition(e);
+  }
+};
+template <class T, class Kept>
+constexpr entry_ops choice_record<T, Kept>::ops =
+    with_record<choice_record<T, Kept>>(ops_of_value<T>(entry_kind::choice));
+
+/// The value of a traced or plain X as a T of the current trace: X's own, or that of an entry made for it.
+template <class T, class X>
+value_ref as_value(trace& t, const X& x) {
+  if constexpr (traced<X>) {
+    if constexpr (std::same_as<regular<typename X::value_type>, T>) return traced_ref(x);
+  }
+  if constexpr (mentions_node<X>) {
+    return t.add(nullptr, make_record<T, kept_t<X>>{keep(x)});
+  } else {
+    if constexpr (std::is_copy_constructible_v<T>) {
+      return t.add(nullptr, make_record<T, kept_literal<T>>{kept_literal<T>{T(x)}});
+    } else {
+      static_assert(std::is_copy_constructible_v<T>,
+          "aethergraph: a literal in a graph is copied for each run, so its type must be copyable");
+    }
+  }
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,115 @@
+// The record of a nested run in a graph: an agent that was called while it was traced.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <tuple>
+#include <utility>
+
+#include "aethergraph/detail/call_record.hpp"
+#include "aethergraph/detail/run_operation.hpp"
+#include "aethergraph/graph_fn.hpp"
+
+namespace aethergraph::detail {
+
+template <class Invocation>
+struct run_frame final : in_flight {
+  template <class MakeInvocation>
+  run_frame(graph_executor& ex, std::uint32_t e, MakeInvocation make) : in_flight(ex, e), awaited(make()) {
+    on_done = [](receiver& r) noexcept {
+      auto& self = static_cast<run_frame&>(r);
+      graph_executor& owner = self.executor;
+      self.end();
+      owner.wake();
+    };
+  }
+  /// The state has been set by the run.
+  void end() noexcept {
+    using R = typename Invocation::value_type;
+    graph_executor& ex = executor;
+    const std::uint32_t e = entry;
+    if (!op.error()) {
+      try {
+        if constexpr (std::is_void_v<R>) op.take();
+        else ::new (ex.slot(e)) regular<R>(op.take());
+      } catch (...) {
+        ex.node_ends(e, std::current_exception());
+      }
+    }
+    ex.drop_frame(*this);
+    ex.entry_ended(e);
+  }
+
+  Invocation awaited;
+  run_operation<Invocation> op{awaited, run_options{}};
+};
+
+template <class Signature, class F, class... Kept>
+struct run_record;
+
+template <class R, class... Args, class F, class... Kept>
+struct run_record<R(Args...), F, Kept...> {
+  using invocation_type = invocation<R(Args...), F>;
+
+  static const entry_ops ops;
+  std::shared_ptr<const agent_definition<F>> definition;
+  std::tuple<Kept...> arguments;
+
+  void visit(ref_visitor& v) const {
+    std::apply([&](const Kept&... k) {
+      std::uint32_t parameter = 0;
+      (visit_argument(k, v, parameter++), ...);
+    }, arguments);
+  }
+  run_record translated(const translation& t) const {
+    return std::apply([&](const Kept&... k) { return run_record{definition, {k.translated(t)...}}; }, arguments);
+  }
+
+  void start(graph_executor& ex, std::uint32_t e) const noexcept {
+    run_frame<invocation_type>* frame = nullptr;
+    try {
+      frame = &ex.add_frame<run_frame<invocation_type>>(e, [&] {
+        return std::apply(
+            [&](const Kept&... k) { return invocation_type(definition, take_as<Args>(k, ex)...); }, arguments);
+      });
+    } catch (...) {
+      ex.node_starts(e);
+      ex.node_ends(e, std::current_exception());
+      ex.entry_ended(e);
+      return;
+    }
+    ex.is_starting(e);
+    if (frame->op.start(static_cast<environment&>(ex.surroundings()), *frame)) frame->end();
+  }
+};
+template <class R, class... Args, class F, class... Kept>
+constexpr entry_ops run_record<R(Args...), F, Kept...>::ops =
+    with_record<run_record<R(Args...), F, Kept...>>(ops_of_value<regular<R>>(entry_kind::run));
+
+template <class R, class F, class... Args, class... X>
+node<R> record_run_of_nodes(list<Args...>, const std::shared_ptr<const agent_definition<F>>& d, X&&... arguments) {
+  if constexpr (all_fit<list<X...>, list<Args...>>) {
+    trace* const t = trace::current();
+    if (!t) refuse_outside_of_tracing(d->info->name);
+    return node<R>(t->value(t->add(d->info, run_record<R(Args...), F, kept_argument_t<Args, X>...>{
+                                                d, {keep_argument<Args>(std::forward<X>(arguments))...}})));
+  } else {
+    return node<R>();
+  }
+}
+
+template <class R, class F, class... Args>
+traced_value record_run(
+    trace& t, const std::shared_ptr<const agent_definition<F>>& d, const std::tuple<Args...>& arguments) {
+  if constexpr ((std::is_copy_constructible_v<Args> && ...)) {
+    return t.value(t.add(d->info, std::apply([&](const Args&... a) {
+      return run_record<R(Args...), F, kept_literal<Args>...>{d, {kept_literal<Args>{a}...}};
+    }, arguments)));
+  } else {
+    refuse_literal(d->info->name);
+  }
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,390 @@
+#include "aethergraph/detail/graph_executor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <new>
+#include <string>
+
+#include "aethergraph/detail/message_of.hpp"
+#include "aethergraph/detail/tool_info.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+}  // namespace
+
+graph_executor::graph_executor(std::shared_ptr<const plan> self) noexcept : plan_(std::move(self)) {
+  ticket_.owner = this;
+}
+
+graph_executor::~graph_executor() {
+  while (first_in_flight_) drop_frame(*first_in_flight_);  // only if the run is torn down
+  free_block();
+}
+
+void graph_executor::free_block() noexcept {
+  if (!block_) return;
+  if (plan_->has_tracked_values)
+    for (std::uint32_t e = 0; e < plan_->size(); ++e)
+      if (state_of(e) == node_state::done && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
+  free_frame(block_, block_size_);
+  block_ = nullptr;
+}
+
+void graph_executor::open(environment& e, receiver& r) {
+  const plan& p = *plan_;
+  const std::size_t n = p.size();
+  const std::size_t words = ready_set::words(n);
+  const std::size_t slack = p.value_alignment > alignof(std::max_align_t) ? p.value_alignment : 0;
+  const std::size_t sets = 2 * words * sizeof(std::uint64_t);
+  const std::size_t counters = 2 * n * sizeof(std::uint32_t);
+  block_size_ = slack + p.value_bytes + sets + counters + n;
+  parent_ = &r;
+  block_ = static_cast<std::byte*>(allocate_frame(std::max<std::size_t>(block_size_, 1)));
+  std::byte* at = block_;
+  if (slack > 0)
+    at += round_up(reinterpret_cast<std::uintptr_t>(at), p.value_alignment) - reinterpret_cast<std::uintptr_t>(at);
+  values_ = at;
+  at += p.value_bytes;
+  std::memset(at, 0, sets);
+  auto* const bits = reinterpret_cast<std::uint64_t*>(at);
+  ready_.emplace(bits, n);
+  ready_calls_.emplace(bits + words, n);
+  at += sets;
+  open_dependencies_ = reinterpret_cast<std::uint32_t*>(at);
+  open_reads_ = open_dependencies_ + n;
+  state_ = reinterpret_cast<std::uint8_t*>(open_reads_ + n);
+  if (n > 0) {
+    std::memcpy(open_dependencies_, p.dependencies.data(), n * sizeof(std::uint32_t));
+    std::memcpy(open_reads_, p.reads.data(), n * sizeof(std::uint32_t));
+    std::memset(state_, static_cast<int>(node_state::waiting), n);
+  }
+  open_ = p.size();
+
+  scope_.open(e);
+  run_state& run = scope_.run();
+  stops_on_failure_ = run.options().on_error == on_error::stop;
+  calls_directly_ = !run.permits();
+  ticket_.cancellation = &scope_;
+  ticket_.on_slot = [](ready_item& i) noexcept {
+    graph_executor& self = *static_cast<slot_ticket&>(i).owner;
+    self.is_queued_ = false;
+    self.has_slot_ = true;
+    self.pump();
+  };
+  if (run.log()) {
+    if (run.log()->has_times()) times_.resize(n);
+    graph_number_ = run.log()->add_declared(*this, run.number());
+  }
+  is_watched_ = run.is_observed() || !times_.empty();
+}
+
+bool graph_executor::start() noexcept {
+  is_pumping_ = true;
+  if (run().is_observed()) tell_made();
+  const plan& p = *plan_;
+  for (std::uint32_t e = p.inputs; e < p.size(); ++e)
+    if (open_dependencies_[e] == 0) make_ready(e);
+  for (std::uint32_t e = 0; e < p.inputs; ++e) entry_ended(e);
+  run_ready();
+  is_pumping_ = false;
+  return is_over();
+}
+
+// --- what goes on
+
+void graph_executor::wake() noexcept {
+  if (!is_pumping_ && !is_scheduled_) pump();
+}
+
+void graph_executor::schedule() noexcept {
+  is_scheduled_ = true;
+  on_ready = [](ready_item& i) noexcept {
+    auto& self = static_cast<graph_executor&>(i);
+    self.is_scheduled_ = false;
+    self.pump();
+  };
+  home().make_ready(*this);
+}
+
+void graph_executor::pump() noexcept {
+  if (!is_scheduled_) {
+    is_pumping_ = true;
+    run_ready();
+    is_pumping_ = false;
+  }
+  if (std::exchange(has_slot_, false)) give_slot_back();
+  if (is_over()) parent_->done();  // after which this may be gone
+}
+
+void graph_executor::run_ready() noexcept {
+  loop& l = home();
+  for (;;) {
+    if (scope_.is_stopped()) [[unlikely]]
+      return skip_waiting();
+    if (l.is_look_due()) [[unlikely]] {
+      if (!ready_->empty() || !ready_calls_->empty()) schedule();
+      return;
+    }
+    std::uint32_t e = 0;
+    if (!ready_->empty()) {
+      e = ready_->take_first();
+      if (state_[e] & (entry_state::after_failure | entry_state::after_condition)) {
+        skip(e);
+        continue;
+      }
+      if ((plan_->flags[e] & plan::is_guarded) && !(state_[e] & entry_state::is_admitted)) {
+        if (!is_condition_true(e)) {
+          skip_for_condition(e);
+          continue;
+        }
+        state_[e] |= entry_state::is_admitted;
+        if (plan_->entries[e].takes_slot()) {
+          ready_calls_->insert(e);
+          continue;
+        }
+      }
+    } else if (ready_calls_->empty() || !take_slot()) {
+      return;
+    } else {
+      e = ready_calls_->take_first();
+    }
+    l.count_step();
+    state_[e] |= entry_state::is_handed_out;
+    const plan_entry& here = plan_->entries[e];
+    here.ops->start(*this, e, here.record);
+  }
+}
+
+bool graph_executor::take_slot() noexcept {
+  if (std::exchange(has_slot_, false)) return true;
+  if (is_queued_) return false;
+  if (run().slots.take_free()) return true;
+  is_queued_ = true;
+  run().slots.wait(ticket_);
+  return false;
+}
+
+void graph_executor::make_ready(std::uint32_t e) noexcept {
+  const bool is_plain_call = plan_->entries[e].takes_slot() && !(plan_->flags[e] & plan::is_guarded) &&
+                             !(state_[e] & (entry_state::after_failure | entry_state::after_condition));
+  (is_plain_call ? ready_calls_ : ready_)->insert(e);
+}
+
+bool graph_executor::is_condition_true(std::uint32_t e) noexcept {
+  return *static_cast<const bool*>(address(plan_->guards.find(e)->second));
+}
+
+void graph_executor::entry_ended(std::uint32_t e) noexcept {
+  --open_;
+  const node_state s = state_of(e);
+  if (s == node_state::done && open_reads_[e] == 0) destroy_value(e);
+  release_reads(e);
+  settle_successors(e, s == node_state::done ? 0 : entry_state::after_failure);
+  if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
+}
+
+void graph_executor::settle_successors(std::uint32_t e, std::uint8_t taint) noexcept {
+  const plan& p = *plan_;
+  const std::uint32_t* const end = p.successors.data() + p.first_successor[e + std::size_t{1}];
+  for (const std::uint32_t* s = p.successors.data() + p.first_successor[e]; s != end; ++s) {
+    const std::uint32_t next = *s & ~plan::tolerant;
+    if (taint != 0 && !(taint == entry_state::after_condition && (*s & plan::tolerant))) state_[next] |= taint;
+    if (--open_dependencies_[next] == 0) make_ready(next);
+  }
+}
+
+void graph_executor::skip(std::uint32_t e) noexcept {
+  // A failure weighs more than a condition: whatever came first, the same is said of it.
+  const bool is_failure = state_[e] & entry_state::after_failure;
+  state_[e] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(node_state::skipped) |
+                                        (is_failure ? entry_state::after_failure : entry_state::after_condition));
+  if (is_watched_) tell_ended(e, nullptr);
+  --open_;
+  release_reads(e);
+  settle_successors(e, is_failure ? entry_state::after_failure : entry_state::after_condition);
+}
+
+void graph_executor::skip_waiting() noexcept {
+  if (std::exchange(has_skipped_, true)) return;
+  for (std::uint32_t e = 0; open_ > 0 && e < plan_->size(); ++e) {
+    if (state_of(e) != node_state::waiting || (state_[e] & entry_state::is_handed_out)) continue;
+    state_[e] = static_cast<std::uint8_t>(node_state::skipped);
+    if (is_watched_) tell_ended(e, scope_.stop_error());
+    --open_;
+    release_reads(e);
+  }
+  // What was ready is so no longer.
+  while (!ready_->empty()) ready_->take_first();
+  while (!ready_calls_->empty()) ready_calls_->take_first();
+}
+
+void graph_executor::release_reads(std::uint32_t e) noexcept {
+  if (!(plan_->flags[e] & plan::reads_tracked)) return;
+  struct releaser final : ref_visitor {
+    explicit releaser(graph_executor& x) noexcept : ex(x) {}
+    void see(std::uint32_t, value_ref r) override {
+      if (ex.plan_->entries[r.entry].ops->is_tracked) ex.release_read(r.entry);
+    }
+    graph_executor& ex;
+  } release(*this);
+  plan_->visit_reads(e, release);
+}
+
+void graph_executor::destroy_value(std::uint32_t e) noexcept {
+  const entry_ops& o = *plan_->entries[e].ops;
+  if (o.destroy_value) o.destroy_value(slot(e));
+}
+
+void* graph_executor::part_of(void* whole, std::uint32_t part) const noexcept {
+  const value_part& p = plan_->parts[part - 1];
+  return p.select(p.outer == 0 ? whole : part_of(whole, p.outer), p.member);
+}
+
+// --- how nodes end
+
+void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
+  if (!cause) {
+    state_[e] = static_cast<std::uint8_t>(node_state::done);
+    return;
+  }
+  const bool was_stopped = scope_.is_stopped() && (cause == scope_.stop_error() || is_cancellation(cause));
+  const bool has_started = state_of(e) == node_state::running || state_of(e) == node_state::done;
+  const node_state s = !was_stopped ? node_state::failed : has_started ? node_state::cancelled : node_state::skipped;
+  state_[e] = static_cast<std::uint8_t>(s);
+  try {
+    if (s != node_state::skipped) causes_.push_back({e, cause});
+    if (s == node_state::failed && (failures_.empty() || failures_.back().entry != e))
+      failures_.push_back({e, no_element, cause});
+  } catch (const std::bad_alloc&) {
+    // the state still says that it has failed
+  }
+}
+
+void graph_executor::note_element_failure(
+    std::uint32_t e, std::size_t element, const std::exception_ptr& cause) noexcept {
+  if (scope_.is_stopped() && is_cancellation(cause)) return;
+  try {
+    failures_.push_back({e, element, cause});
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
+void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept { node_ends(e, cause); }
+
+void graph_executor::tell_made() noexcept {
+  for (std::uint32_t e = 0; e < plan_->size(); ++e)
+    if (const plan_entry& here = plan_->entries[e]; here.is_node())
+      run().tell(
+          event_kind::node_made, number_of(e), *here.tool, kind_of(here.ops->kind), node_state::waiting, nullptr);
+}
+void graph_executor::tell_started(std::uint32_t e) noexcept {
+  if (!times_.empty()) times_[e].start = home().now();
+  const plan_entry& here = plan_->entries[e];
+  if (here.is_node() && run().is_observed())
+    run().tell(
+        event_kind::node_started, number_of(e), *here.tool, kind_of(here.ops->kind), node_state::running, nullptr);
+}
+void graph_executor::tell_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
+  if (!times_.empty() && state_of(e) != node_state::skipped) times_[e].end = home().now();
+  const plan_entry& here = plan_->entries[e];
+  if (!here.is_node() || !run().is_observed()) return;
+  std::exception_ptr why = cause;
+  if (!why && state_of(e) == node_state::skipped) {
+    try {
+      why = std::make_exception_ptr(
+          error(state_[e] & entry_state::after_failure ? "something that it depends on has failed"
+                                                       : "its condition, or that of what it reads, was false"));
+    } catch (...) {
+      why = std::current_exception();
+    }
+  }
+  run().tell(event_kind::node_ended, number_of(e), *here.tool, kind_of(here.ops->kind), state_of(e), why);
+}
+
+// --- the end
+
+std::exception_ptr graph_executor::outcome() const {
+  const plan& p = *plan_;
+  if (!failures_.empty()) {
+    constexpr std::size_t named = 10;
+    std::string text;
+    std::vector<node_failure> all;
+    for (const failed_entry& f : failures_) {
+      std::string id = p.id_of(f.entry);
+      if (f.element != no_element) id += fmt::format("[{}]", f.element);
+      if (all.size() < named)
+        fmt::format_to(std::back_inserter(text), "{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
+      const tool_info* const tool = p.entries[f.entry].tool;
+      all.push_back({std::move(id), tool ? tool->name : std::string(), f.cause});
+    }
+    if (all.size() > named) fmt::format_to(std::back_inserter(text), "; and {} more", all.size() - named);
+    std::string message = fmt::format("graph '{}' failed:{}", p.what.name, text);
+    return std::make_exception_ptr(graph_error(message, std::move(all)));
+  }
+  const std::uint8_t* const begin = state_;
+  if (scope_.is_stopped() &&
+      std::any_of(begin, begin + p.size(), [](std::uint8_t s) { return entry_state::state(s) != node_state::done; }))
+    return scope_.stop_error();
+  struct finder final : ref_visitor {
+    explicit finder(const graph_executor& x) noexcept : ex(x) {}
+    void see(std::uint32_t, value_ref r) override {
+      if (!ex.has_value(r) && missing.empty()) missing = ex.plan_->id_of(r.entry);
+    }
+    const graph_executor& ex;
+    std::string missing;
+  } find(*this);
+  p.result_ops->visit(p.result, find);
+  if (find.missing.empty()) return nullptr;
+  return std::make_exception_ptr(graph_error(
+      fmt::format("graph '{}' has no result: '{}' was skipped, since a condition was false; give the branch a way out "
+                  "with ag::value_or or ag::any_of",
+          p.what.name, find.missing),
+      {}));
+}
+
+void graph_executor::leave() noexcept {
+  scope_.close();
+  run_state& r = run();
+  try {
+    if (!failures_.empty()) {
+      std::vector<node_failure>& all = r.failures();
+      // The elements of a map are here by what they are elements of.
+      std::erase_if(all, [&](const node_failure& n) {
+        return std::ranges::any_of(failures_, [&](const failed_entry& f) { return f.cause == n.cause; });
+      });
+      std::size_t at = 0;
+      for (const failed_entry& f : failures_) {
+        const tool_info* const tool = plan_->entries[f.entry].tool;
+        std::string id = plan_->id_of(f.entry);
+        if (f.element != no_element) id += fmt::format("[{}]", f.element);
+        all.insert(all.begin() + static_cast<std::ptrdiff_t>(at++),
+            {std::move(id), tool ? tool->name : std::string(), f.cause});
+        if (at == run_state::kept_failures) break;
+      }
+    }
+    if (recorder* log = r.log()) log->end_declared(graph_number_, copy_states());
+  } catch (const std::bad_alloc&) {
+    if (recorder* log = r.log()) log->end_declared(graph_number_, {});
+  }
+}
+
+declared_states graph_executor::copy_states() const {
+  declared_states s;
+  s.states.assign(state_, state_ + plan_->size());
+  if (scope_.is_stopped()) {
+    s.stop = scope_.stop_error();
+    for (std::uint8_t& b : s.states)
+      if (entry_state::state(b) == node_state::running) b = static_cast<std::uint8_t>(node_state::stopping);
+  }
+  s.causes = causes_;
+  s.when = times_;
+  return s;
+}
+
+}  // namespace aethergraph::detail

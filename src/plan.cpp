@@ -1,0 +1,54 @@
+#include "aethergraph/detail/plan.hpp"
+
+#include <fmt/format.h>
+
+namespace aethergraph::detail {
+
+plan::plan(const tool_info& w) : what(w) {}
+
+plan::~plan() {
+  for (const plan_entry& e : entries)
+    if (e.record && e.ops->destroy_record) e.ops->destroy_record(e.record);
+  if (result && result_ops->destroy_record) result_ops->destroy_record(result);
+}
+
+const entry_names* plan::names_of(std::uint32_t e) const {
+  const auto found = names.find(e);
+  return found == names.end() ? nullptr : &found->second;
+}
+
+std::string plan::prefix_of(std::uint32_t cluster_number) const {
+  std::string prefix;
+  for (std::uint32_t c = cluster_number; c != 0; c = clusters[c - 1].outer)
+    prefix.insert(0, fmt::format("{}#{}/", clusters[c - 1].graph->name, clusters[c - 1].ordinal));
+  return prefix;
+}
+
+std::string plan::id_of(std::uint32_t e) const {
+  const plan_entry& here = entries[e];
+  std::string id = prefix_of(here.cluster);
+  if (const entry_names* n = names_of(e); n && !n->id.empty()) return id + n->id;
+  switch (here.ops->kind) {
+    case entry_kind::input:
+      return id + (e < what.inputs.size() ? what.inputs[e] : fmt::format("input#{}", e + 1));
+    case entry_kind::constant:
+      return id + fmt::format("constant#{}", e);
+    case entry_kind::make:
+      return id + fmt::format("make#{}", e);
+    case entry_kind::choice:
+      return id + fmt::format("any_of#{}", e);
+    case entry_kind::map:
+    case entry_kind::call:
+    case entry_kind::run:
+      break;
+  }
+  return id + fmt::format("{}#{}", here.tool->name, here.ordinal);
+}
+
+void plan::visit_reads(std::uint32_t e, ref_visitor& v) const {
+  const plan_entry& here = entries[e];
+  if (here.record) here.ops->visit(here.record, v);
+  if (const auto guard = guards.find(e); guard != guards.end()) v.see(condition_parameter, guard->second);
+}
+
+}  // namespace aethergraph::detail

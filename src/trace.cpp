@@ -1,0 +1,422 @@
+#include "aethergraph/detail/trace.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/core/demangle.hpp>
+#include <iterator>
+#include <unordered_map>
+
+#include "aethergraph/detail/suspend_tracing.hpp"
+#include "aethergraph/error.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+
+thread_local constinit trace* current_trace = nullptr;
+
+std::uint32_t next_trace_id() noexcept {
+  static std::atomic<std::uint32_t> last = 0;
+  std::uint32_t id = 0;
+  while (id == 0) id = last.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: only the number matters
+  return id;
+}
+
+/// A visitor that is a function object.
+template <class Fn>
+class visitor final : public ref_visitor {
+ public:
+  explicit visitor(Fn fn) : fn_(std::move(fn)) {}
+  void see(std::uint32_t parameter, value_ref r) override { fn_(parameter, r); }
+
+ private:
+  Fn fn_;
+};
+
+}  // namespace
+
+std::atomic<std::size_t> trace::active_traces_ = 0;
+
+trace::trace(const tool_info& what) : plan_(std::make_shared<plan>(what)), id_(next_trace_id()), outer_(current_trace) {
+  current_trace = this;
+  active_traces_.fetch_add(1, std::memory_order_relaxed);
+}
+
+trace::~trace() {
+  active_traces_.fetch_sub(1, std::memory_order_relaxed);
+  current_trace = outer_;
+}
+
+trace* trace::current_of_thread() noexcept { return current_trace; }
+
+void* suspend_tracing() noexcept { return std::exchange(current_trace, nullptr); }
+void resume_tracing(void* suspended) noexcept { current_trace = static_cast<trace*>(suspended); }
+
+trace& trace::owner_of(const traced_value& v, std::string_view action) {
+  trace* const t = current();
+  if (v.trace == 0)
+    throw build_error(
+        fmt::format("an empty node, or a call that was made while no graph was traced, was {}{}; nodes are "
+                    "made by calling tools in the body of a graphify",
+            action, t ? fmt::format(" in graph '{}'", t->plan_->what.name) : std::string()));
+  if (!t)
+    throw build_error(fmt::format(
+        "a node was {} while no graph was traced; nodes are nothing outside the body of a graphify", action));
+  if (t->id_ != v.trace)
+    throw build_error(
+        fmt::format("a node of another graph was {} in graph '{}'; hand it in as a parameter of type "
+                    "ag::node<T>",
+            action, t->plan_->what.name));
+  return *t;
+}
+
+void refuse_outside_of_tracing(std::string_view what) {
+  throw build_error(fmt::format(
+      "'{}' was called with a node while no graph was traced; nodes are nothing outside the body of a graphify", what));
+}
+
+void refuse_literal(std::string_view tool) {
+  throw build_error(
+      fmt::format("'{}' was called in a graph with a literal that cannot be copied, but a graph may run any "
+                  "number of times; make it a parameter of type ag::node<T>",
+          tool));
+}
+
+void refuse_output_names(const plan& p, std::size_t results) {
+  throw build_error(fmt::format(
+      "graph '{}' names {} outputs, but gives {}; name all or none", p.what.name, p.what.outputs.size(), results));
+}
+
+// --- recording
+
+value_ref trace::add_entry(const entry_ops& ops, const tool_info* tool, void* record) {
+  struct guard {  // the record belongs to nobody before it is in the list
+    const entry_ops& ops;
+    void* record;
+    ~guard() {
+      if (record && ops.destroy_record) ops.destroy_record(record);
+    }
+  } owned{ops, record};
+  if (plan_->size() >= plan::tolerant - 1)
+    throw build_error(fmt::format("graph '{}' has more than 2^31 entries", plan_->what.name));
+  plan_->entries.push_back({&ops, record, tool, 0, tool ? next_ordinal_ : 0});
+  owned.record = nullptr;
+  if (tool) ++next_ordinal_;
+  if (ops.kind == entry_kind::input) ++plan_->inputs;
+  return {plan_->size() - 1, 0};
+}
+
+value_ref trace::add_part(value_ref of, const value_part& part) {
+  // The same part is the same number, so that it is seen when it is read twice.
+  const auto [known, is_new] = known_parts_.emplace(std::tuple(of.part, part.select, part.member), 0);
+  if (is_new) {
+    plan_->parts.push_back(part);
+    plan_->parts.back().outer = of.part;
+    known->second = static_cast<std::uint32_t>(plan_->parts.size());
+  }
+  return {of.entry, known->second};
+}
+
+void trace::order(value_ref after, const traced_value& before) {
+  static_cast<void>(owner_of(before, "waited for"));
+  if (!plan_->entries[after.entry].is_node())
+    throw build_error(fmt::format(
+        "graph '{}': '{}' is no call and cannot wait for another one", plan_->what.name, plan_->id_of(after.entry)));
+  plan_->orders.push_back({before.ref.entry, after.entry});
+}
+
+entry_names& trace::names(value_ref of, std::string_view action) {
+  if (!plan_->entries[of.entry].is_node())
+    throw build_error(
+        fmt::format("graph '{}': '{}' is no call and cannot be {}", plan_->what.name, plan_->id_of(of.entry), action));
+  return plan_->names[of.entry];
+}
+
+void trace::set_id(value_ref of, std::string_view id) {
+  if (id.empty()) throw build_error(fmt::format("graph '{}': a node was given an empty id", plan_->what.name));
+  names(of, "given an id").id = id;
+}
+void trace::set_alias(value_ref of, std::string_view alias) {
+  if (alias.empty()) throw build_error(fmt::format("graph '{}': a node was given an empty alias", plan_->what.name));
+  names(of, "given an alias").alias = alias;
+}
+void trace::set_label(value_ref of, std::string_view label) { names(of, "given a label").label = label; }
+
+const tool_info& trace::tool_of(value_ref r, std::string_view action) const {
+  const plan_entry& e = plan_->entries[r.entry];
+  if (e.ops->kind != entry_kind::call)
+    throw build_error(fmt::format(
+        "graph '{}': '{}' is no call of a tool and cannot be {}", plan_->what.name, plan_->id_of(r.entry), action));
+  return *e.tool;
+}
+void trace::set_tool(value_ref of, const tool_info& tool) {
+  if (!tool.problem.empty()) throw option_error(tool.problem);
+  plan_->entries[of.entry].tool = &tool;
+}
+
+// --- conditions
+
+namespace {
+/// The outermost sub-graph whose result this is, or null.
+const cluster* cluster_of_result(const plan& p, value_ref r) {
+  auto c = std::ranges::upper_bound(p.clusters, r.entry, {}, &cluster::first);
+  while (c != p.clusters.begin()) {
+    --c;
+    if (c->outer != 0) continue;
+    const bool is_it = c->has_result && c->result.entry == r.entry && c->result.part == r.part;
+    return is_it ? &*c : nullptr;
+  }
+  return nullptr;
+}
+}  // namespace
+
+bool trace::can_be_guarded(value_ref r) const noexcept {
+  const entry_kind k = plan_->entries[r.entry].ops->kind;
+  if (cluster_of_result(*plan_, r)) return true;
+  return r.part == 0 && k != entry_kind::input && k != entry_kind::constant;
+}
+
+void trace::guard(value_ref conditional, value_ref condition) {
+  const auto add = [&](std::uint32_t e) {
+    if (!plan_->guards.emplace(e, condition).second)
+      throw build_error(
+          fmt::format("graph '{}': '{}' has two conditions; combine them into one", plan_->what.name, plan_->id_of(e)));
+  };
+  if (const cluster* c = cluster_of_result(*plan_, conditional)) {
+    for (std::uint32_t e = c->first; e < c->last; ++e) add(e);
+    if (conditional.entry >= c->last) add(conditional.entry);
+  } else {
+    add(conditional.entry);
+  }
+}
+
+// --- sub-graphs
+
+trace::insertion::insertion(trace& t, const plan& p, const value_ref* a) : into(t), from(p), arguments(a) {
+  plan& to = *t.plan_;
+  first = to.size();
+  cluster_number = static_cast<std::uint32_t>(to.clusters.size()) + 1;
+  const std::uint32_t shift = cluster_number;  // inner cluster c is cluster_number + c
+  to.clusters.push_back({&p.what, 0, t.next_ordinal_++, first, first, {}, false});
+  for (const cluster& c : p.clusters)
+    to.clusters.push_back(
+        {c.graph, c.outer + shift, c.ordinal, c.first - p.inputs + first, c.last - p.inputs + first, {}, false});
+  for (std::uint32_t i = p.inputs; i < p.size(); ++i) {
+    plan_entry e = p.entries[i];
+    e.cluster += shift;
+    if (e.record) e.record = e.ops->clone(to.arena, e.record, *this);
+    try {
+      to.entries.push_back(e);
+    } catch (...) {
+      if (e.ops->destroy_record) e.ops->destroy_record(e.record);
+      throw;
+    }
+  }
+  to.clusters[cluster_number - 1].last = to.size();
+  for (const order_edge& o : p.orders)
+    to.orders.push_back({(*this)(value_ref{o.before, 0}).entry, o.after - p.inputs + first});
+  for (const auto& [i, n] : p.names) to.names.emplace(i - p.inputs + first, n);
+  for (const auto& [i, condition] : p.guards) to.guards.emplace(i - p.inputs + first, (*this)(condition));
+}
+
+value_ref trace::insertion::operator()(value_ref r) const {
+  const value_ref base = r.entry < from.inputs ? arguments[r.entry] : value_ref{r.entry - from.inputs + first, 0};
+  return {base.entry, part(r.part, base.part)};
+}
+
+std::uint32_t trace::insertion::part(std::uint32_t inner, std::uint32_t base) const {
+  if (inner == 0) return base;
+  const value_part& p = from.parts[inner - 1];
+  return into.add_part({0, part(p.outer, base)}, p).part;
+}
+
+void trace::end_cluster(std::uint32_t number, value_ref result) {
+  cluster& c = plan_->clusters[number - 1];
+  c.result = result;
+  c.has_result = true;
+}
+
+// --- compiling
+
+void trace::check_names() const {
+  const plan& p = *plan_;
+  std::unordered_map<std::string, std::uint32_t> ids;
+  std::unordered_map<std::string, std::uint32_t> aliases;
+  if (p.names.empty()) return;  // those that go by their places are all different
+  for (const auto& [e, n] : p.names) {
+    if (!n.id.empty())
+      if (const auto [other, is_new] = ids.emplace(p.id_of(e), e); !is_new)
+        throw build_error(
+            fmt::format("graph '{}': the id '{}' is given twice, to calls of '{}' and of '{}'; ids are unique",
+                p.what.name, other->first, p.entries[other->second].tool->name, p.entries[e].tool->name));
+    if (!n.alias.empty())
+      if (!aliases.emplace(p.prefix_of(p.entries[e].cluster) + n.alias, e).second)
+        throw build_error(
+            fmt::format("graph '{}': the alias '{}' is given twice; aliases are unique", p.what.name, n.alias));
+  }
+  if (ids.empty()) return;
+  for (std::uint32_t e = 0; e < p.size(); ++e) {
+    if (!p.entries[e].is_node()) continue;
+    const entry_names* const n = p.names_of(e);
+    if (n && !n->id.empty()) continue;
+    if (const auto other = ids.find(p.id_of(e)); other != ids.end())
+      throw build_error(
+          fmt::format("graph '{}': the id '{}' is given to a call of '{}', but is what a call of '{}' has by "
+                      "its place; choose another one",
+              p.what.name, other->first, p.entries[other->second].tool->name, p.entries[e].tool->name));
+  }
+}
+
+void trace::check_order() const {
+  const plan& p = *plan_;
+  // Data flows forward, since nodes are made before they are used. Only what was ordered or guarded can lead back.
+  const auto leads_back = [](const order_edge& o) { return o.before >= o.after; };
+  bool is_suspect = std::ranges::any_of(p.orders, leads_back);
+  for (const auto& [e, condition] : p.guards) is_suspect = is_suspect || condition.entry >= e;
+  if (!is_suspect) return;
+
+  std::vector<std::uint32_t> open = p.dependencies;
+  std::vector<std::uint32_t> ready;
+  std::size_t ended = 0;
+  for (std::uint32_t e = 0; e < p.size(); ++e)
+    if (open[e] == 0) ready.push_back(e);
+  while (!ready.empty()) {
+    const std::uint32_t e = ready.back();
+    ready.pop_back();
+    ++ended;
+    for (std::uint32_t s = p.first_successor[e]; s < p.first_successor[e + 1]; ++s) {
+      const std::uint32_t next = p.successors[s] & ~plan::tolerant;
+      if (--open[next] == 0) ready.push_back(next);
+    }
+  }
+  if (ended == p.size()) return;
+  // Back from any that never got ready, by way of such, until one comes again.
+  std::vector<std::uint32_t> before(p.size(), 0);
+  for (std::uint32_t e = 0; e < p.size(); ++e)
+    if (open[e] > 0)
+      for (std::uint32_t s = p.first_successor[e]; s < p.first_successor[e + 1]; ++s)
+        before[p.successors[s] & ~plan::tolerant] = e;
+  std::uint32_t e = 0;
+  while (open[e] == 0) ++e;
+  std::vector<bool> is_seen(p.size());
+  for (; !is_seen[e]; e = before[e]) is_seen[e] = true;
+  std::vector<std::string> cycle{p.id_of(e)};
+  for (std::uint32_t b = before[e]; b != e; b = before[b])
+    if (p.entries[b].is_node()) cycle.insert(cycle.begin(), p.id_of(b));
+  cycle.insert(cycle.begin(), p.id_of(e));
+  throw build_error(
+      fmt::format("graph '{}' has a cycle: {}; no call can wait for itself", p.what.name, fmt::join(cycle, " -> ")));
+}
+
+void trace::check_reads() {
+  plan& p = *plan_;
+  std::vector<std::uint32_t> all_reads(p.size());
+  // Of values that cannot be copied: who reads them, or parts of them, and so leaves them moved from.
+  struct reads {
+    std::uint32_t exact = 0;  // of this part itself
+    std::uint32_t inner = 0;  // of parts of it
+  };
+  std::map<std::pair<std::uint32_t, std::uint32_t>, reads> parts;
+  std::uint32_t reader = 0;
+  const auto refuse = [&](std::uint32_t e) {
+    throw build_error(
+        fmt::format("graph '{}': the value of '{}', of type {}, cannot be copied, but is read twice, the second "
+                    "time by {}",
+            p.what.name, p.id_of(e), boost::core::demangle(p.entries[e].ops->type->name()),
+            reader == p.size()            ? std::string("the result of the graph")
+            : p.entries[reader].is_node() ? fmt::format("'{}'", p.id_of(reader))
+                                          : std::string("a value that is made of it")));
+  };
+  visitor count([&](std::uint32_t, value_ref r) {
+    ++all_reads[r.entry];
+    if (p.entries[r.entry].ops->is_copyable) return;
+    const auto is_moved = [&](std::uint32_t part) { return part == 0 || !p.parts[part - 1].is_copyable; };
+    reads& mine = parts[{r.entry, r.part}];
+    if (is_moved(r.part) && (mine.exact > 0 || mine.inner > 0)) refuse(r.entry);
+    ++mine.exact;
+    for (std::uint32_t part = r.part; part != 0;) {
+      part = p.parts[part - 1].outer;
+      reads& outer = parts[{r.entry, part}];
+      if (is_moved(part) && outer.exact > 0) refuse(r.entry);
+      ++outer.inner;
+    }
+  });
+  for (; reader < p.size(); ++reader) p.visit_reads(reader, count);
+  p.result_ops->visit(p.result, count);
+  for (std::uint32_t e = 0; e < p.inputs; ++e)
+    if (all_reads[e] == 0)
+      throw build_error(fmt::format("graph '{}': its input {} is not used; use it or leave it out", p.what.name,
+          e < p.what.inputs.size() && p.what.inputs.size() == p.inputs ? fmt::format("'{}'", p.what.inputs[e])
+                                                                       : std::to_string(e + 1)));
+  std::vector<bool> is_waited_for(p.size());
+  for (const order_edge& o : p.orders) is_waited_for[o.before] = true;
+  constexpr std::size_t named = 100;
+  std::size_t unused = 0;
+  for (std::uint32_t e = 0; e < p.size(); ++e)
+    if (p.entries[e].is_node() && all_reads[e] == 0 && !is_waited_for[e] && ++unused <= named)
+      p.warnings.push_back(fmt::format(
+          "nothing needs '{}', which runs all the same; return it, or order something after it", p.id_of(e)));
+  if (unused > named) p.warnings.push_back(fmt::format("and {} more that nothing needs", unused - named));
+  p.reads = std::move(all_reads);
+}
+
+std::shared_ptr<const plan> trace::finish() {
+  plan& p = *plan_;
+  const std::uint32_t n = p.size();
+  bool has_result = false;
+  visitor see_result([&](std::uint32_t, value_ref) { has_result = true; });
+  p.result_ops->visit(p.result, see_result);
+  if (n == p.inputs && !has_result && p.result_ops->is_void)
+    throw build_error(fmt::format(
+        "graph '{}' has neither nodes nor results; call tools in its body, and return what they give", p.what.name));
+  check_names();
+  check_reads();
+
+  // Each read, each order and each condition is an edge; a successor stands as often as it waits.
+  p.dependencies.assign(n, 0);
+  p.first_successor.assign(n + std::size_t{1}, 0);
+  p.flags.assign(n, 0);
+  std::uint32_t reader = 0;
+  visitor count([&](std::uint32_t, value_ref r) {
+    ++p.first_successor[r.entry + std::size_t{1}];
+    ++p.dependencies[reader];
+    if (p.entries[r.entry].ops->is_tracked) p.flags[reader] |= plan::reads_tracked;
+  });
+  for (; reader < n; ++reader) p.visit_reads(reader, count);
+  for (const order_edge& o : p.orders) {
+    ++p.first_successor[o.before + std::size_t{1}];
+    ++p.dependencies[o.after];
+  }
+  for (const auto& [e, condition] : p.guards) p.flags[e] |= plan::is_guarded;
+  for (std::size_t e = 0; e < n; ++e) p.first_successor[e + 1] += p.first_successor[e];
+  p.successors.resize(p.first_successor[n]);
+  std::vector<std::uint32_t> next(p.first_successor.begin(), p.first_successor.end() - 1);
+  reader = 0;
+  visitor place([&](std::uint32_t parameter, value_ref r) {
+    const bool is_tolerant =
+        p.entries[reader].ops->kind == entry_kind::choice && parameter != plan::condition_parameter;
+    p.successors[next[r.entry]++] = reader | (is_tolerant ? plan::tolerant : 0);
+  });
+  for (; reader < n; ++reader) p.visit_reads(reader, place);
+  for (const order_edge& o : p.orders) p.successors[next[o.before]++] = o.after | plan::tolerant;
+
+  p.offsets.resize(n);
+  std::size_t units = 0;
+  for (std::size_t e = 0; e < n; ++e) {
+    const entry_ops& o = *p.entries[e].ops;
+    const std::size_t alignment = std::max<std::size_t>(o.alignment, plan::value_unit) / plan::value_unit;
+    units = (units + alignment - 1) / alignment * alignment;
+    if (units > ~std::uint32_t{0})
+      throw build_error(fmt::format("graph '{}': its values need more than 32 GiB", p.what.name));
+    p.offsets[e] = static_cast<std::uint32_t>(units);
+    units += (o.size + plan::value_unit - 1) / plan::value_unit;
+    p.value_alignment = std::max<std::size_t>(p.value_alignment, o.alignment);
+    p.has_tracked_values = p.has_tracked_values || o.is_tracked;
+  }
+  p.value_bytes = units * plan::value_unit;
+  check_order();
+  return plan_;
+}
+
+}  // namespace aethergraph::detail
