@@ -34,7 +34,7 @@ std::string type_name(const std::type_info& t) {
   // The names that people write.
   static constexpr std::pair<std::string_view, std::string_view> shorter[] = {
       {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"},
-      {"std::__cxx11::", "std::"}, {"std::monostate", "void"}};
+      {"std::__cxx11::", "std::"}, {"std::monostate", "void"}, {" >", ">"}};
   for (const auto& [from, to] : shorter)
     for (std::size_t at = name.find(from); at != std::string::npos; at = name.find(from, at + to.size()))
       name.replace(at, from.size(), to);

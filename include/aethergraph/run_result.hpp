@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,7 @@ class run_result {
   [[nodiscard]] const std::exception_ptr& error() const noexcept { return outcome_.error(); }
 
   /// The calls whose bodies threw, oldest first, whether or not somebody caught it. The first 1,000 are kept.
+  /// Elements of a map are named by it: "work#2[17]".
   [[nodiscard]] const std::vector<node_failure>& failures() const noexcept { return failures_; }
 
   /// The nodes of the run: its calls and nested runs, what followed what, and how each ended. Empty with `record::off`.
@@ -44,11 +46,21 @@ class run_result {
   /// The most slots that were held at one time. Never above the cap.
   [[nodiscard]] std::size_t peak_concurrency() const noexcept { return peak_concurrency_; }
 
+  /// Of a static graph that failed, how many results its body returned: one by one, in tuples and containers too.
+  [[nodiscard]] std::size_t output_count() const noexcept { return outputs_.size(); }
+  /// One of them, counted from 0, if it was produced all the same; else null. Of a graph that did not fail: `value()`.
+  /// Errors: `error` for another type than it has, or a position beyond the last.
+  template <class T>
+  [[nodiscard]] const T* output(std::size_t position) const {
+    return static_cast<const T*>(detail::find_output(outputs_, position, typeid(T)));
+  }
+
   /// Used by the library: takes what a run that has ended leaves.
   template <class A>
   explicit run_result(detail::run_operation<A>& ended)
       : outcome_(ended.take_result()),
         failures_(std::move(ended.state().failures())),
+        outputs_(std::move(ended.state().outputs())),
         graph_(ended.state().take_graph(outcome_.error())),
         peak_concurrency_(ended.state().slots.peak()) {}
   /// Used by the library: of a run that did not come to its end.
@@ -57,6 +69,7 @@ class run_result {
  private:
   result<R> outcome_;
   std::vector<node_failure> failures_;
+  std::vector<detail::partial_output> outputs_;
   std::shared_ptr<const detail::graph_source> graph_;
   std::size_t peak_concurrency_ = 0;
 };

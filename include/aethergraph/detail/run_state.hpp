@@ -190,6 +190,10 @@ class run_state : public scope {
   std::vector<partial_output> outputs_;
 };
 
+/// The value at a position, or null. Errors: `error` for another type, or no such position.
+[[nodiscard]] const void* find_output(
+    const std::vector<partial_output>& all, std::size_t position, std::type_index type);
+
 /// The numbers of runs: 1, 2, … in this process.
 [[nodiscard]] std::uint64_t next_run_number() noexcept;
 
