@@ -96,7 +96,7 @@ run_test() {
 
 bench() {
   need_build_tools
-  need libbenchmark-dev
+  need libbenchmark-dev libtbb-dev
   build bench
   say "running the benchmarks"
   build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" || fail "the benchmarks ended with status $?"
@@ -104,7 +104,7 @@ bench() {
 
 instructions() {
   need_build_tools
-  need libbenchmark-dev valgrind
+  need libbenchmark-dev libtbb-dev valgrind
   build bench instructions
   say "counting instructions"
   sh tests/bench/count_instructions.sh build/bench/tests/bench/instructions "$@" || fail "a hot path has become dearer"
