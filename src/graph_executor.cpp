@@ -52,8 +52,12 @@ void graph_executor::open(environment& e, receiver& r) {
   at += p.value_bytes;
   std::memset(at, 0, sets);
   auto* const bits = reinterpret_cast<std::uint64_t*>(at);
-  ready_.emplace(bits, n);
-  ready_calls_.emplace(bits + words, n);
+  ready_ = ready_set(bits, n);
+  ready_calls_ = ready_set(bits + words, n);
+  flags_ = p.flags.data();
+  offsets_ = p.offsets.data();
+  first_successor_ = p.first_successor.data();
+  successors_ = p.successors.data();
   at += sets;
   open_dependencies_ = reinterpret_cast<std::uint32_t*>(at);
   open_reads_ = open_dependencies_ + n;
@@ -127,31 +131,31 @@ void graph_executor::run_ready() noexcept {
     if (scope_.is_stopped()) [[unlikely]]
       return skip_waiting();
     if (l.is_look_due()) [[unlikely]] {
-      if (!ready_->empty() || !ready_calls_->empty()) schedule();
+      if (!ready_.empty() || !ready_calls_.empty()) schedule();
       return;
     }
     std::uint32_t e = 0;
-    if (!ready_->empty()) {
-      e = ready_->take_first();
+    if (!ready_.empty()) {
+      e = ready_.take_first();
       if (state_[e] & (entry_state::after_failure | entry_state::after_condition)) {
         skip(e);
         continue;
       }
-      if ((plan_->flags[e] & plan::is_guarded) && !(state_[e] & entry_state::is_admitted)) {
+      if ((flags_[e] & plan::is_guarded) && !(state_[e] & entry_state::is_admitted)) {
         if (!is_condition_true(e)) {
           skip_for_condition(e);
           continue;
         }
         state_[e] |= entry_state::is_admitted;
         if (plan_->entries[e].takes_slot()) {
-          ready_calls_->insert(e);
+          ready_calls_.insert(e);
           continue;
         }
       }
-    } else if (ready_calls_->empty() || !take_slot()) {
+    } else if (ready_calls_.empty() || !take_slot()) {
       return;
     } else {
-      e = ready_calls_->take_first();
+      e = ready_calls_.take_first();
     }
     l.count_step();
     state_[e] |= entry_state::is_handed_out;
@@ -169,12 +173,6 @@ bool graph_executor::take_slot() noexcept {
   return false;
 }
 
-void graph_executor::make_ready(std::uint32_t e) noexcept {
-  const bool is_plain_call = plan_->entries[e].takes_slot() && !(plan_->flags[e] & plan::is_guarded) &&
-                             !(state_[e] & (entry_state::after_failure | entry_state::after_condition));
-  (is_plain_call ? ready_calls_ : ready_)->insert(e);
-}
-
 bool graph_executor::is_condition_true(std::uint32_t e) noexcept {
   return *static_cast<const bool*>(address(plan_->guards.find(e)->second));
 }
@@ -186,16 +184,6 @@ void graph_executor::entry_ended(std::uint32_t e) noexcept {
   release_reads(e);
   settle_successors(e, s == node_state::done ? 0 : entry_state::after_failure);
   if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
-}
-
-void graph_executor::settle_successors(std::uint32_t e, std::uint8_t taint) noexcept {
-  const plan& p = *plan_;
-  const std::uint32_t* const end = p.successors.data() + p.first_successor[e + std::size_t{1}];
-  for (const std::uint32_t* s = p.successors.data() + p.first_successor[e]; s != end; ++s) {
-    const std::uint32_t next = *s & ~plan::tolerant;
-    if (taint != 0 && !(taint == entry_state::after_condition && (*s & plan::tolerant))) state_[next] |= taint;
-    if (--open_dependencies_[next] == 0) make_ready(next);
-  }
 }
 
 void graph_executor::skip(std::uint32_t e) noexcept {
@@ -219,12 +207,12 @@ void graph_executor::skip_waiting() noexcept {
     release_reads(e);
   }
   // What was ready is so no longer.
-  while (!ready_->empty()) ready_->take_first();
-  while (!ready_calls_->empty()) ready_calls_->take_first();
+  while (!ready_.empty()) ready_.take_first();
+  while (!ready_calls_.empty()) ready_calls_.take_first();
 }
 
 void graph_executor::release_reads(std::uint32_t e) noexcept {
-  if (!(plan_->flags[e] & plan::reads_tracked)) return;
+  if (!(flags_[e] & plan::reads_tracked)) return;
   struct releaser final : ref_visitor {
     explicit releaser(graph_executor& x) noexcept : ex(x) {}
     void see(std::uint32_t, value_ref r) override {

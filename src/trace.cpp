@@ -389,6 +389,10 @@ std::shared_ptr<const plan> trace::finish() {
     ++p.dependencies[o.after];
   }
   for (const auto& [e, condition] : p.guards) p.flags[e] |= plan::is_guarded;
+  for (std::uint32_t e = 0; e < n; ++e) {
+    if (p.entries[e].ops->is_tracked) p.flags[e] |= plan::is_tracked;
+    if (p.entries[e].takes_slot() && !(p.flags[e] & plan::is_guarded)) p.flags[e] |= plan::is_free_call;
+  }
   for (std::size_t e = 0; e < n; ++e) p.first_successor[e + 1] += p.first_successor[e];
   p.successors.resize(p.first_successor[n]);
   std::vector<std::uint32_t> next(p.first_successor.begin(), p.first_successor.end() - 1);

@@ -107,16 +107,16 @@ struct call_record<R(Args...), F, Kept...> {
   }
   void call_directly(graph_executor& ex, std::uint32_t e) const noexcept {
     ex.node_starts(e);
-    std::exception_ptr failure;
     try {
       if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
       else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
     } catch (...) {
-      failure = std::current_exception();
+      ex.node_ends(e, std::current_exception());
+      ex.give_slot_back();
+      ex.entry_ended(e);
+      return;
     }
-    ex.node_ends(e, failure);
-    ex.give_slot_back();
-    ex.entry_ended(e);
+    ex.call_returned(e);
   }
 };
 template <class R, class... Args, class F, class... Kept>

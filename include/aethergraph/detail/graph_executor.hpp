@@ -56,7 +56,7 @@ class graph_executor : public declared_nodes, ready_item {
   void open(environment& e, receiver& r);
   /// Where the value of an input is to be constructed, before `start`; then `set_input`.
   [[nodiscard]] void* slot(std::uint32_t entry) noexcept {
-    return values_ + std::size_t{plan_->offsets[entry]} * plan::value_unit;
+    return values_ + std::size_t{offsets_[entry]} * plan::value_unit;
   }
   void set_input(std::uint32_t entry) noexcept { state_[entry] = static_cast<std::uint8_t>(node_state::done); }
   /// True: all has ended.
@@ -127,6 +127,19 @@ class graph_executor : public declared_nodes, ready_item {
     if (f.next) f.next->previous = f.previous;
     f.destroy(f);
   }
+  /// A call that needed no operation has returned, and its value is there.
+  void call_returned(std::uint32_t e) noexcept {
+    state_[e] = static_cast<std::uint8_t>(node_state::done);
+    if (is_watched_) [[unlikely]]
+      tell_ended(e, nullptr);
+    give_slot_back();
+    --open_;
+    if (flags_[e] & (plan::is_tracked | plan::reads_tracked)) {
+      if (open_reads_[e] == 0) destroy_value(e);
+      release_reads(e);
+    }
+    settle_successors(e, 0);
+  }
   /// The slot of a call that needed no operation.
   void give_slot_back() noexcept { run().slots.release_top_level(home()); }
   /// None of what it chooses from has come.
@@ -170,8 +183,20 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool is_condition_true(std::uint32_t e) noexcept;
   void skip(std::uint32_t e) noexcept;
   void skip_waiting() noexcept;
-  void make_ready(std::uint32_t e) noexcept;
-  void settle_successors(std::uint32_t e, std::uint8_t taint) noexcept;
+  void make_ready(std::uint32_t e) noexcept {
+    const bool is_skipped = state_[e] & (entry_state::after_failure | entry_state::after_condition);
+    if ((flags_[e] & plan::is_free_call) && !is_skipped) [[likely]]
+      ready_calls_.insert(e);
+    else ready_.insert(e);
+  }
+  void settle_successors(std::uint32_t e, std::uint8_t taint) noexcept {
+    const std::uint32_t* const end = successors_ + first_successor_[e + std::size_t{1}];
+    for (const std::uint32_t* s = successors_ + first_successor_[e]; s != end; ++s) {
+      const std::uint32_t next = *s & ~plan::tolerant;
+      if (taint != 0 && !(taint == entry_state::after_condition && (*s & plan::tolerant))) state_[next] |= taint;
+      if (--open_dependencies_[next] == 0) make_ready(next);
+    }
+  }
   void release_reads(std::uint32_t e) noexcept;
   void destroy_value(std::uint32_t e) noexcept;
   void set_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept;
@@ -193,8 +218,14 @@ class graph_executor : public declared_nodes, ready_item {
   std::uint32_t* open_dependencies_ = nullptr;
   std::uint32_t* open_reads_ = nullptr;
   std::uint8_t* state_ = nullptr;
-  std::optional<ready_set> ready_;        // what needs no slot, or is to be looked at first: skipped, guarded
-  std::optional<ready_set> ready_calls_;  // what needs a slot
+  ready_set ready_;        // what needs no slot, or is to be looked at first: skipped, guarded
+  ready_set ready_calls_;  // what needs a slot
+
+  // Of the plan, at hand:
+  const std::uint8_t* flags_ = nullptr;
+  const std::uint32_t* offsets_ = nullptr;
+  const std::uint32_t* first_successor_ = nullptr;
+  const std::uint32_t* successors_ = nullptr;
 
   in_flight* first_in_flight_ = nullptr;
   std::uint32_t open_ = 0;

@@ -169,6 +169,8 @@ class plan {
   static constexpr std::size_t value_unit = 8;
   static constexpr std::uint8_t is_guarded = 1;     // has a condition
   static constexpr std::uint8_t reads_tracked = 2;  // reads values that it must release when it has ended
+  static constexpr std::uint8_t is_tracked = 4;     // its value is
+  static constexpr std::uint8_t is_free_call = 8;   // needs a slot, and has no condition
 };
 
 }  // namespace aethergraph::detail

@@ -4,12 +4,15 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace aethergraph::detail {
 
-/// A bit for each position, a bit above for each word of those that is not zero, and so on up to one word. Each
-/// operation touches one word a level: four of them for 16 million positions. The words are its owner's.
-// Invariant: a bit of level n + 1 is set exactly if the word below it is not zero.
+/// The least position by itself, so that a chain touches no bits; for each other one a bit, a bit above for each word of
+/// those that is not zero, and so on up to one word. Each operation touches one word a level at most: four of them for 16
+/// million positions. The words are its owner's.
+// Invariant: least_ is nothing exactly if the set is empty, and less than every position that has a bit;
+//            a bit of level n + 1 is set exactly if the word below it is not zero.
 class ready_set {
  public:
   /// How many words a set of so many positions needs.
@@ -23,6 +26,7 @@ class ready_set {
     }
   }
 
+  ready_set() noexcept = default;
   /// `memory` holds words(positions) words, all zero.
   ready_set(std::uint64_t* memory, std::size_t positions) noexcept {
     for (std::size_t n = positions;;) {
@@ -34,9 +38,21 @@ class ready_set {
     }
   }
 
-  [[nodiscard]] bool empty() const noexcept { return *levels_[count_ - 1] == 0; }
+  [[nodiscard]] bool empty() const noexcept { return least_ == nothing; }
 
   void insert(std::uint32_t position) noexcept {
+    if (least_ == nothing) least_ = position;
+    else if (position < least_) set_bit(std::exchange(least_, position));
+    else set_bit(position);
+  }
+
+  /// The least position, which is in the set no longer. The set must not be empty.
+  std::uint32_t take_first() noexcept {
+    return std::exchange(least_, *levels_[count_ - 1] == 0 ? nothing : take_first_bit());
+  }
+
+ private:
+  void set_bit(std::uint32_t position) noexcept {
     for (std::size_t l = 0; l < count_; ++l) {
       std::uint64_t& word = levels_[l][position / 64];
       const bool was_empty = word == 0;
@@ -46,8 +62,7 @@ class ready_set {
     }
   }
 
-  /// The least position, which is in the set no longer. The set must not be empty.
-  std::uint32_t take_first() noexcept {
+  std::uint32_t take_first_bit() noexcept {
     std::uint32_t position = 0;
     for (std::size_t l = count_; l-- > 0;)
       position = position * 64 + static_cast<std::uint32_t>(std::countr_zero(levels_[l][position]));
@@ -61,10 +76,11 @@ class ready_set {
     return position;
   }
 
- private:
+  static constexpr std::uint32_t nothing = ~std::uint32_t{0};
   static constexpr std::size_t max_levels = 6;  // of 2^32 positions
   std::uint64_t* levels_[max_levels] = {};
   std::size_t count_ = 0;
+  std::uint32_t least_ = nothing;
 };
 
 }  // namespace aethergraph::detail
