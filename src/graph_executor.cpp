@@ -178,11 +178,11 @@ bool graph_executor::is_condition_true(std::uint32_t e) noexcept {
 }
 
 void graph_executor::entry_ended(std::uint32_t e) noexcept {
-  --open_;
   const node_state s = state_of(e);
-  if (s == node_state::done && open_reads_[e] == 0) destroy_value(e);
+  if (s == node_state::done) return entry_done(e);
+  --open_;
   release_reads(e);
-  settle_successors(e, s == node_state::done ? 0 : entry_state::after_failure);
+  settle_successors(e, entry_state::after_failure);
   if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
 }
 
@@ -263,7 +263,10 @@ void graph_executor::note_element_failure(
 }
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
-void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept { node_ends(e, cause); }
+void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
+  if (cause || is_watched_) return node_ends(e, cause);
+  state_[e] = static_cast<std::uint8_t>(node_state::done);
+}
 
 void graph_executor::tell_made() noexcept {
   for (std::uint32_t e = 0; e < plan_->size(); ++e)

@@ -33,10 +33,12 @@ struct call_frame final : in_flight {
     using R = typename Call::value_type;
     graph_executor& ex = executor;
     const std::uint32_t e = entry;
-    if (!op.error()) {
+    if (!op.error()) [[likely]] {
       try {
         if constexpr (std::is_void_v<R>) op.take();
         else ::new (ex.slot(e)) regular<R>(op.take());
+        ex.drop_frame(*this);
+        return ex.entry_done(e);
       } catch (...) {
         ex.node_ends(e, std::current_exception());
       }

@@ -133,6 +133,10 @@ class graph_executor : public declared_nodes, ready_item {
     if (is_watched_) [[unlikely]]
       tell_ended(e, nullptr);
     give_slot_back();
+    entry_done(e);
+  }
+  /// An entry is done: what depends on it may go on.
+  void entry_done(std::uint32_t e) noexcept {
     --open_;
     if (flags_[e] & (plan::is_tracked | plan::reads_tracked)) {
       if (open_reads_[e] == 0) destroy_value(e);
