@@ -374,6 +374,7 @@ declared_states graph_executor::copy_states() const {
       if (entry_state::state(b) == node_state::running) b = static_cast<std::uint8_t>(node_state::stopping);
   }
   s.causes = causes_;
+  s.failed_attempts = failed_attempts_;
   s.when = times_;
   return s;
 }

@@ -74,7 +74,7 @@ class view_maker {
       else add_declared(g, all);
     }
     for (std::size_t i = 0; i < recording_.nodes.size(); ++i) {
-      const auto& [number, r] = recording_.nodes[i];
+      const auto& [number, r, failed_attempts] = recording_.nodes[i];
       task_graph::node_view v;
       v.id = fmt::format("{}#{}", r.tool->name, number);
       v.tool = r.tool->name;
@@ -89,6 +89,7 @@ class view_maker {
       if (r.start != time_point{}) v.start = r.start - recording_.start;
       if (r.end != time_point{}) v.end = r.end - recording_.start;
       v.failure = r.cause;
+      v.failed_attempts = failed_attempts;
       node_position_[i] = all.size();
       all.push_back(std::move(v));
       if (graph_of_run_[i] != nowhere) add_declared(graph_of_run_[i], all);
@@ -111,7 +112,7 @@ class view_maker {
     auto note_tail = [&](node_number n, const place& p) {
       if (p.within & join_bit) tails.push_back({p.within, p.child, p.position + 1, n});
     };
-    for (const auto& [number, r] : recording_.nodes) note_tail(number, r.where);
+    for (const auto& [number, r, failed_attempts] : recording_.nodes) note_tail(number, r.where);
     for (const auto& [number, r] : recording_.joins) note_tail(number | join_bit, r.where);
     std::ranges::sort(tails, {}, [](const tail& t) { return std::tuple(t.join, t.child, t.position); });
 
@@ -123,7 +124,7 @@ class view_maker {
       is_shown[i] = true;
       shown.push_back(n);
     };
-    for (const auto& [number, r] : recording_.nodes) show(r.where.after);
+    for (const auto& [number, r, failed_attempts] : recording_.nodes) show(r.where.after);
     for (const auto& [number, r] : recording_.joins) {
       show(r.where.after);
       if (!r.has_ended) show(number | join_bit);
@@ -145,7 +146,7 @@ class view_maker {
       joins.push_back({path_of(recording_.joins[i].number | join_bit), parent_of(recording_.joins[i].record.where),
           task_graph::join_kind::join, {}, {}});
     }
-    for (const auto& [number, r] : recording_.nodes) links.emplace_back(r.where.after, number);
+    for (const auto& [number, r, failed_attempts] : recording_.nodes) links.emplace_back(r.where.after, number);
     for (const auto& [number, r] : recording_.joins) {
       // What precedes a join without children that precede it in turn leads to them; it leads to the join itself only
       // where there are none.
@@ -226,7 +227,9 @@ class view_maker {
       v.kind = kind_of(here.ops->kind);
       v.state = entry_state::state(bits);
       const bool has_started = v.state != node_state::waiting && v.state != node_state::skipped;
-      v.attempts = has_started ? 1 : 0;
+      if (const auto failed_before = g.states.failed_attempts.find(e); failed_before != g.states.failed_attempts.end())
+        v.failed_attempts = failed_before->second;
+      v.attempts = has_started ? 1 + static_cast<int>(v.failed_attempts.size()) : 0;
       if (!g.states.when.empty()) {
         if (g.states.when[e].start != time_point{}) v.start = g.states.when[e].start - recording_.start;
         if (g.states.when[e].end != time_point{}) v.end = g.states.when[e].end - recording_.start;

@@ -66,6 +66,7 @@ void recorder::fold_nodes() noexcept {
     return;
   }
   nodes_.drop_blocks(blocks);
+  failed_attempts_.erase(failed_attempts_.begin(), failed_attempts_.lower_bound(end));
 }
 
 void recorder::fold_old(node_number n) noexcept {
@@ -188,16 +189,18 @@ recording recorder::copy() const {
   while (live != old_live_.end() || failed != old_failed_.end()) {
     const bool is_live_next = failed == old_failed_.end() || (live != old_live_.end() && live->first < failed->first);
     auto& next = is_live_next ? live : failed;
-    all.nodes.push_back({next->first, next->second});
+    all.nodes.push_back({next->first, next->second, {}});
     ++next;
   }
   for (node_number n = nodes_.first(); n < nodes_.last(); ++n)
-    if (const node_record* r = nodes_.at(n)) all.nodes.push_back({n, *r});
+    if (const node_record* r = nodes_.at(n)) all.nodes.push_back({n, *r, {}});
   for (recording::node& n : all.nodes) {
     const scope* live_in = n.record.live;
     if (n.record.state == node_state::running && live_in && live_in->is_stopped())
       n.record.state = node_state::stopping;
     n.record.live = nullptr;
+    if (const auto failed = failed_attempts_.find(n.number); failed != failed_attempts_.end())
+      n.failed_attempts = failed->second;
   }
   for (const auto& [number, g] : declared_)
     all.graphs.push_back({number, g.run, g.declared, g.live ? g.live->copy_states() : g.ended});

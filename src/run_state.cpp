@@ -8,6 +8,7 @@
 #include <boost/core/demangle.hpp>
 #include <iterator>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "aethergraph/channel.hpp"
@@ -76,6 +77,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   if (options_.deadline) {
     deadline_.run = this;
     deadline_.at = saturating_add(l.now(), *options_.deadline);
+    tighten_deadline(deadline_.at);
     deadline_.on_expiry = [](timer& t) noexcept {
       auto& d = static_cast<deadline_timer&>(t);
       if (d.run->is_stopped()) return;  // by something else, which then is the cause of the end
@@ -245,6 +247,8 @@ void run_state::describe(std::string& text) const {
 }
 
 key_value_store& run_state::kv() const {
+  static std::mutex making;  // bodies on worker threads ask, too
+  const std::lock_guard lock(making);
   const run_state& r = root();
   if (!r.kv_) r.kv_ = std::make_unique<key_value_store>();
   return *r.kv_;
@@ -276,6 +280,18 @@ void* run_state::service(std::type_index type) const {
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }
+
+void run_state::note_attempt_failed(
+    const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {
+  try {
+    if (is_declared(c.number)) declared_->note_attempt_failed(entry_of(c.number), cause);
+    else if (log_ && c.made_in) log_->note_attempt_failed(c.number, cause);
+  } catch (const std::bad_alloc&) {
+    // the attempt is counted all the same
+  }
+  if (is_observed_ && (c.made_in || is_declared(c.number)))
+    tell(event_kind::node_attempt_failed, c.number, tool, node_kind::call, node_state::running, cause);
+}
 
 void run_state::note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {
   if (failures_.size() >= kept_failures || is_declared(c.number)) return;  // of those that are declared there is a list

@@ -1,5 +1,10 @@
 #include "aethergraph/detail/scheduler.hpp"
 
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
@@ -17,16 +22,35 @@ bool call_state::acquire_permit(permit_account& permits, void (*on_cancelled)(ca
   return false;
 }
 
+void control_owner::delete_control() noexcept { delete control; }
+
 void scheduler::wait(call_state& c) noexcept {
-  c.next_waiting = nullptr;
-  c.previous_waiting = last_;
-  (last_ ? last_->next_waiting : first_) = &c;
-  last_ = &c;
+  call_state* const before = last_before(c);
+  c.previous_waiting = before;
+  c.next_waiting = before ? before->next_waiting : first_;
+  (before ? before->next_waiting : first_) = &c;
+  (c.next_waiting ? c.next_waiting->previous_waiting : last_) = &c;
   if (call_state* caller = c.caller) {
-    c.next_waiting_sibling = nullptr;
-    c.previous_waiting_sibling = caller->last_waiting_child;
-    (c.previous_waiting_sibling ? c.previous_waiting_sibling->next_waiting_sibling : caller->first_waiting_child) = &c;
-    caller->last_waiting_child = &c;
+    call_state* sibling = caller->last_waiting_child;
+    while (sibling && sibling->priority < c.priority) sibling = sibling->previous_waiting_sibling;
+    c.previous_waiting_sibling = sibling;
+    c.next_waiting_sibling = sibling ? sibling->next_waiting_sibling : caller->first_waiting_child;
+    (sibling ? sibling->next_waiting_sibling : caller->first_waiting_child) = &c;
+    (c.next_waiting_sibling ? c.next_waiting_sibling->previous_waiting_sibling : caller->last_waiting_child) = &c;
+  }
+}
+
+call_state* scheduler::last_before(call_state& c) noexcept {
+  if (last_of_.empty() && c.priority == 0) return last_;
+  try {
+    if (last_of_.empty() && last_) last_of_.emplace(0, last_);
+    // Those of higher priority, or of the same, go first.
+    auto [mine, is_new] = last_of_.emplace(c.priority, &c);
+    if (!is_new) return std::exchange(mine->second, &c);
+    const auto higher = std::next(mine);
+    return higher == last_of_.end() ? nullptr : higher->second;
+  } catch (const std::bad_alloc&) {
+    return last_;  // it goes last, then
   }
 }
 
@@ -37,6 +61,11 @@ std::size_t scheduler::waiting() const noexcept {
 }
 
 void scheduler::leave(call_state& c) noexcept {
+  if (const auto mine = last_of_.find(c.priority); mine != last_of_.end() && mine->second == &c) [[unlikely]] {
+    call_state* const before = c.previous_waiting;
+    if (before && before->priority == c.priority) mine->second = before;
+    else last_of_.erase(mine);
+  }
   (c.previous_waiting ? c.previous_waiting->next_waiting : first_) = c.next_waiting;
   (c.next_waiting ? c.next_waiting->previous_waiting : last_) = c.previous_waiting;
   if (call_state* caller = c.caller) {

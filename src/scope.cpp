@@ -15,7 +15,10 @@ void scope::open(const environment& outer, bool is_shielded) noexcept {
   loop_ = above.loop_;
   parent_ = &above;
   is_shielded_ = is_shielded;
-  if (!is_shielded) stop_error_ = above.stop_error_;
+  if (!is_shielded) {
+    stop_error_ = above.stop_error_;
+    deadline_ = above.deadline_;
+  }
   previous_sibling_ = nullptr;
   next_sibling_ = above.first_child_;
   if (next_sibling_) next_sibling_->previous_sibling_ = this;

@@ -9,6 +9,7 @@ void timeout_scope::open(environment& e, duration d) noexcept {
   scope_.open(e);
   loop& l = scope_.home();
   at = saturating_add(l.now(), d);
+  scope_.tighten_deadline(at);
   on_expiry = [](timer& t) noexcept {
     auto& self = static_cast<timeout_scope&>(t);
     if (self.scope_.is_stopped()) return;  // by something else, which then is the cause of the end

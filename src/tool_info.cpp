@@ -8,6 +8,9 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/resource_pool.hpp"
+
 namespace aethergraph::detail {
 
 namespace {
@@ -33,16 +36,37 @@ std::string title_of(std::string_view name, const boundary& b) {
 
 std::string problem_of(std::string_view name, const tool_options& o) {
   if (name.empty()) return "a tool, agent or graph has an empty name; give it a name such as \"fetch\"";
-  const char* field = o.timeout                   ? "timeout"
-                      : o.retry.max_attempts != 1 ? "retry"
-                      : o.pool                    ? "pool"
-                      : o.weight != 1             ? "weight"
-                      : o.rate                    ? "rate"
-                      : o.priority != 0           ? "priority"
-                      : o.workers                 ? "workers"
-                                                  : nullptr;
-  if (!field) return {};
-  return fmt::format("tool '{}': the option `{}` is not supported by this version; leave it out", name, field);
+  const auto wrong = [&](std::string_view field, const auto& value, std::string_view valid) {
+    return fmt::format("tool '{}': the option `{}` is {}; it must be {}", name, field, value, valid);
+  };
+  const retry& r = o.retry;
+  if (o.timeout && *o.timeout <= duration::zero()) return wrong("timeout", to_text(*o.timeout), "more than 0");
+  if (r.max_attempts < 1) return wrong("retry.max_attempts", r.max_attempts, "at least 1");
+  if (r.first_delay < duration::zero()) return wrong("retry.first_delay", to_text(r.first_delay), "at least 0");
+  if (r.max_delay < duration::zero()) return wrong("retry.max_delay", to_text(r.max_delay), "at least 0");
+  if (!(r.factor >= 1)) return wrong("retry.factor", r.factor, "at least 1");
+  if (!(r.jitter >= 0 && r.jitter <= 1)) return wrong("retry.jitter", r.jitter, "from 0 to 1");
+  if (!o.pool && o.weight != 1) return wrong("weight", o.weight, "left out where there is no pool");
+  if (o.pool && o.weight < 1) return wrong("weight", o.weight, "at least 1");
+  if (o.pool && static_cast<std::size_t>(o.weight) > o.pool->capacity())
+    return wrong("weight", o.weight, fmt::format("at most {}, the capacity of pool '{}'", o.pool->capacity(), o.pool->name()));
+  if (!o.rate && !o.rate_key.empty()) return wrong("rate_key", fmt::format("'{}'", o.rate_key), "left out where there is no rate");
+  return {};
+}
+
+std::unique_ptr<const call_controls> controls_of(const tool_options& o) {
+  if (!o.timeout && o.retry.max_attempts == 1 && !o.pool && !o.rate && !o.breaker) return nullptr;
+  return std::make_unique<const call_controls>(call_controls{o.timeout, o.retry, o.pool,
+      static_cast<std::size_t>(o.weight), o.rate, std::string(o.rate_key), o.breaker});
+}
+
+/// What tells the options of two tools apart, besides names.
+std::string key_of(const tool_options& o) {
+  const retry& r = o.retry;
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", o.timeout.value_or(duration(-1)).count(), r.max_attempts,
+      r.first_delay.count(), r.factor, r.max_delay.count(), r.jitter, r.seed, reinterpret_cast<std::uintptr_t>(r.when),
+      static_cast<const void*>(o.pool), o.weight, static_cast<const void*>(o.rate), o.priority, o.workers,
+      static_cast<const void*>(o.breaker));
 }
 
 }  // namespace
@@ -65,15 +89,21 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
   add(o.version);
   add(o.label);
   add(problem);
+  add(o.rate_key);
+  add(key_of(o));
   for (const auto* side : {&names.in, &names.out}) {
     for (const std::string& n : *side) add(n);
     key += ';';
   }
   const std::lock_guard lock(mutex);
   auto& entry = all[std::move(key)];
-  if (!entry)
+  if (!entry) {
+    auto controls = problem.empty() ? controls_of(o) : nullptr;
+    const bool needs_care = !problem.empty() || controls;
     entry = std::make_unique<const tool_info>(tool_info{std::string(name), std::string(o.version), std::string(o.label),
-        std::move(problem), std::move(names.in), std::move(names.out), std::move(title)});
+        std::move(problem), std::move(names.in), std::move(names.out), std::move(title), o.priority, o.workers,
+        std::move(controls), needs_care});
+  }
   return entry.get();
 }
 

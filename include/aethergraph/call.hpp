@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aethergraph/context.hpp"
+#include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
 #include "aethergraph/node.hpp"
@@ -111,7 +112,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   bool start(environment& e, receiver& r) noexcept {
     if (!prepare(e, r)) [[unlikely]]
-      return true;
+      return start_with_care();
     if (!cancellation->run().slots.acquire(*this)) {
       on_slot = &slot_granted;
       on_cancel = &cancelled_while_waiting;
@@ -124,6 +125,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_granted(environment& e, receiver& r) noexcept {
     if (prepare(e, r)) [[likely]]
       return start_with_slot(cancellation->home());
+    fail_at_once();
     cancellation->run().slots.release_top_level(cancellation->home());
     return true;
   }
@@ -139,19 +141,45 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   };
   struct no_spawned {};
 
-  // False: it has failed already.
+  // False: it is more than one running of a body, or cannot run.
   bool prepare(environment& e, receiver& r) noexcept {
     make_node(e);
-    if (std::exchange(call_.is_used_up_, true) || !call_.info_->problem.empty()) [[unlikely]] {
-      fail_at_once();
-      return false;
-    }
     parent = &r;
     current_call = this;
     caller = e.current_call;
+    priority = call_.info_->priority;
     on_body_end = &body_ended;
-    return true;
+    is_refused_ = std::exchange(call_.is_used_up_, true);
+    return !is_refused_ && !call_.info_->needs_care;
   }
+  // True: it has failed already.
+  bool start_with_care() noexcept {
+    const tool_info& tool = *call_.info_;
+    if (is_refused_ || !tool.problem.empty()) {
+      fail_at_once();
+      return true;
+    }
+    try {
+      if (!(std::is_copy_constructible_v<Args> && ...) && tool.controls->retry.max_attempts > 1)
+        throw option_error(fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
+                                       "leave out the option `retry`, or share the argument", tool.title));
+      control = new call_control(*this, tool, hooks);
+    } catch (...) {
+      this->outcome.fail(std::current_exception());
+      note_end();
+      return true;
+    }
+    on_body_end = [](body_operation& op) noexcept {
+      static_cast<operation&>(op).home_loop().make_ready(op, [](ready_item& i) noexcept {
+        auto& self = static_cast<operation&>(i);
+        if (self.promise) std::exchange(self.promise, nullptr)->handle().destroy();
+        self.control->body_ended();
+      });
+    };
+    control->begin();
+    return false;
+  }
+  [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
   bool start_with_slot(loop& l) noexcept {
     if (!l.may_start_here()) [[unlikely]] {
       l.make_ready(*this, &slot_granted);
@@ -174,6 +202,12 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   // True: the body has ended.
   bool run_body(loop& l) noexcept {
+    if (!run_attempt(l, false)) return false;
+    note_end();
+    return true;
+  }
+  // `keep`: the arguments are wanted for another attempt.
+  bool run_attempt(loop& l, bool keep) noexcept {
     cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
     if (made_in) {
       body_steps.within = number;
@@ -181,35 +215,45 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
     try {
       if constexpr (is_task<raw>) {
-        raw t = invoke();
+        raw t = invoke(keep);
         if (!t.promise_)
           throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->title));
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
       } else if constexpr (is_asio_awaitable<raw>) {
-        raw a = invoke();
+        raw a = invoke(keep);
         spawned_.emplace(*this, a);
         if (!spawned_->start()) return false;
       } else if constexpr (std::is_void_v<R>) {
-        invoke();
+        invoke(keep);
         this->outcome.emplace();
       } else {
-        this->outcome.emplace(invoke());
+        this->outcome.emplace(invoke(keep));
       }
     } catch (...) {
       this->outcome.fail(std::current_exception());
     }
-    note_end();
     return true;
   }
 
-  raw invoke() {
-    return std::apply([this](Args&... a) -> raw {
-      if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
-      else return (*call_.callable_)(std::move(a)...);
-    }, call_.arguments_);
+  raw invoke(bool keep) {
+    if constexpr ((std::is_copy_constructible_v<Args> && ...))
+      if (keep) [[unlikely]]
+        return std::apply([this](const Args&... a) -> raw { return invoke_with(Args(a)...); }, call_.arguments_);
+    return std::apply([this](Args&... a) -> raw { return invoke_with(std::move(a)...); }, call_.arguments_);
   }
+  raw invoke_with(Args&&... a) {
+    if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
+    else return (*call_.callable_)(std::move(a)...);
+  }
+  static constexpr attempt_hooks hooks{
+      [](call_state& c, bool keep) noexcept {
+    auto& self = static_cast<operation&>(c);
+    return self.run_attempt(self.home_loop(), keep);
+  }, [](call_state& c) noexcept -> const std::exception_ptr& { return static_cast<operation&>(c).outcome.error(); },
+      [](call_state& c, std::exception_ptr e) noexcept { static_cast<operation&>(c).outcome.fail(std::move(e)); },
+      [](call_state& c) noexcept { static_cast<operation&>(c).note_end(); }};
 
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
@@ -309,7 +353,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       on_done = [](receiver& r) noexcept {
         auto& self = static_cast<spawned_body&>(r);
         self.take_outcome();
-        body_ended(self.owner_);
+        self.owner_.on_body_end(self.owner_);
       };
     }
     bool start() noexcept {
@@ -335,6 +379,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   using spawned_if = std::conditional_t<is_asio_awaitable<Raw>, std::optional<spawned_body<Raw>>, no_spawned>;
 
   call_type& call_;
+  bool is_refused_ = false;  // it was awaited before
   [[no_unique_address]] std::conditional_t<traits::wants_context, context, no_context> context_{this, call_.info_};
   [[no_unique_address]] spawned_if<raw> spawned_;
 };

@@ -1,6 +1,8 @@
 // context: what a tool's or an agent's body is handed.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -44,6 +46,12 @@ class context {
   template <class T>
   [[nodiscard]] T& service() const {
     return *static_cast<T*>(run().service(typeid(T)));
+  }
+  /// By when this body will be asked to stop: the nearest deadline or timeout around it, by the run's clock; none: never.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
+    const auto at = surroundings_->cancellation->deadline();
+    if (at == std::chrono::steady_clock::time_point::max()) return std::nullopt;
+    return at;
   }
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.

@@ -9,6 +9,7 @@ namespace aethergraph {
 using duration = std::chrono::nanoseconds;
 
 class channel;
+class circuit_breaker;
 class context;
 class logger;
 class observer;

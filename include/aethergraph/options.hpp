@@ -20,14 +20,19 @@ enum class on_error {
 };
 
 /// How often, and after what delays, a tool's body is tried again.
+///
+/// After the n-th failed attempt the delay is `first_delay` times `factor` to the power of n - 1, at most `max_delay`; a
+/// tool that throws `retry_after` says itself. Of it the part `jitter` is random: 0 none, 1 all ("full jitter"). The
+/// random numbers follow from `seed`, the node and the attempt, so that a run is the same each time.
+/// Source of the full jitter: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 struct retry {
-  int max_attempts = 1;
+  int max_attempts = 1;  ///< at least 1
   duration first_delay{};
-  double factor = 2;
+  double factor = 2;  ///< at least 1
   duration max_delay = std::chrono::minutes{1};
-  double jitter = 0;
+  double jitter = 0;  ///< from 0 to 1
   unsigned seed = 0;
-  bool (*when)(const std::exception_ptr&) = nullptr;  ///< whether this exception is worth another attempt
+  bool (*when)(const std::exception_ptr&) = nullptr;  ///< whether this exception is worth another attempt; null: any
 };
 
 /// What a run remembers of its nodes.
@@ -77,18 +82,28 @@ struct graph_fn_options {
   std::string_view version = {};
 };
 
-/// Options of a tool. A field that this version does not support yet is refused, with an `option_error`, by the first
-/// call.
+/// Options of a tool, or of one call of it. What they point to must outlive the calls. Values that cannot work are an
+/// `option_error` of the first call, which names them.
 struct tool_options {
+  /// How long one attempt may take, from the start of its body; then it is asked to stop, and fails with `timed_out`.
   std::optional<duration> timeout = {};
+  /// Attempts after failed ones. Each takes a slot, permits and a token like any call; waiting in between holds none.
   aethergraph::retry retry = {};
+  /// What a body needs permits of, and how many.
   resource_pool* pool = nullptr;
   int weight = 1;
+  /// What each attempt takes a token of.
   rate_limit* rate = nullptr;
+  /// Of calls that wait for a slot, those of higher priority go first.
   int priority = 0;
+  /// Runs the body, a plain function, on a thread of its own kind; see docs/guide/control.md.
   bool workers = false;
   std::string_view version = {};
   std::string_view label = {};
+  /// Which bucket of `rate` the token comes from.
+  std::string_view rate_key = {};
+  /// What refuses attempts while they keep failing.
+  circuit_breaker* breaker = nullptr;
 };
 
 namespace detail {

@@ -40,6 +40,7 @@ class task_graph {
     int attempts = 0;               ///< how often its body was started
     std::optional<duration> start;  ///< when its body started, from the start of the run; only with `record::times`
     std::optional<duration> end;    ///< when it ended, likewise
+    std::vector<std::exception_ptr> failed_attempts;  ///< what attempts before the last one threw
     std::exception_ptr failure;     ///< why it is not `done`, once it has ended; null if it is
   };
 

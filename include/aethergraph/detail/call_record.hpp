@@ -73,7 +73,7 @@ struct call_record<R(Args...), F, Kept...> {
 
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
     if constexpr (is_direct)
-      if (ex.calls_directly()) return call_directly(ex, e);
+      if (ex.calls_directly(e)) return call_directly(ex, e);
     call_frame<call_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<call_frame<call_type>>(e, [&] {
@@ -84,12 +84,15 @@ struct call_record<R(Args...), F, Kept...> {
     } catch (...) {
       ex.node_starts(e);
       ex.node_ends(e, std::current_exception());
-      ex.give_slot_back();
+      if (ex.entry_at(e).takes_slot()) ex.give_slot_back();
       ex.entry_ended(e);
       return;
     }
     ex.is_starting(e);
-    if (frame->op.start_granted(ex.surroundings(), *frame)) frame->end();
+    environment& surroundings = ex.surroundings();
+    const bool has_ended = ex.entry_at(e).takes_slot() ? frame->op.start_granted(surroundings, *frame)
+                                                       : frame->op.start(surroundings, *frame);
+    if (has_ended) frame->end();
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,6 +53,7 @@ struct declared_states {
   };
   std::vector<std::uint8_t> states;  // entry_state; empty: none has started
   std::vector<failure> causes;       // of those that failed or were cancelled, in the order in which they ended
+  std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts;  // before the last
   std::vector<times> when;           // an element an entry, or empty
   std::exception_ptr stop;           // why what has not started was skipped; null: nothing was asked to stop
 };
@@ -63,6 +65,8 @@ class declared_nodes {
   [[nodiscard]] node_number take_starting() noexcept { return std::exchange(starting_, no_node); }
   virtual void note_started(std::uint32_t entry) noexcept = 0;
   virtual void note_ended(std::uint32_t entry, const std::exception_ptr& cause) noexcept = 0;
+  /// Errors: `std::bad_alloc`.
+  virtual void note_attempt_failed(std::uint32_t entry, const std::exception_ptr& cause) = 0;
   [[nodiscard]] virtual const plan& graph() const noexcept = 0;
   [[nodiscard]] virtual std::shared_ptr<const plan> shared_graph() const noexcept = 0;
   [[nodiscard]] virtual declared_states copy_states() const = 0;

@@ -86,7 +86,9 @@ class graph_executor : public declared_nodes, ready_item {
   /// The next node that is made by an operation is this entry.
   void is_starting(std::uint32_t e) noexcept { starting_ = number_of(e); }
   /// Whether a call of a plain function needs no operation of its own.
-  [[nodiscard]] bool calls_directly() const noexcept { return calls_directly_; }
+  [[nodiscard]] bool calls_directly(std::uint32_t e) const noexcept {
+    return calls_directly_ && (flags_[e] & plan::is_direct);
+  }
   /// Whether something was asked to stop; what computes for long asks.
   [[nodiscard]] bool is_stopped() const noexcept { return scope_.is_stopped(); }
   [[nodiscard]] bool stops_on_failure() const noexcept { return stops_on_failure_; }
@@ -161,6 +163,7 @@ class graph_executor : public declared_nodes, ready_item {
   // --- declared_nodes
   void note_started(std::uint32_t e) noexcept final;
   void note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept final;
+  void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final { failed_attempts_[e].push_back(cause); }
   [[nodiscard]] const plan& graph() const noexcept final { return *plan_; }
   [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return plan_; }
   [[nodiscard]] declared_states copy_states() const final;
@@ -244,6 +247,7 @@ class graph_executor : public declared_nodes, ready_item {
   bool is_queued_ = false;     // the ticket stands in the scheduler's queue, or was granted a slot just now
   std::vector<failed_entry> failures_;
   std::vector<declared_states::failure> causes_;
+  std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts_;
   std::vector<declared_states::times> times_;
 };
 

@@ -86,7 +86,8 @@ struct plan_entry {
   std::uint32_t ordinal = 0;        // 1, 2, … among the calls and sub-graphs of its cluster; 0 of what is none
 
   [[nodiscard]] bool is_node() const noexcept { return ops->kind >= entry_kind::call; }
-  [[nodiscard]] bool takes_slot() const noexcept { return ops->kind == entry_kind::call; }
+  /// Whether the executor takes its slot. Calls with controls do that themselves, for each attempt.
+  [[nodiscard]] bool takes_slot() const noexcept { return ops->kind == entry_kind::call && !tool->controls; }
 };
 
 [[nodiscard]] constexpr node_kind kind_of(entry_kind k) noexcept {
@@ -171,6 +172,7 @@ class plan {
   static constexpr std::uint8_t reads_tracked = 2;  // reads values that it must release when it has ended
   static constexpr std::uint8_t is_tracked = 4;     // its value is
   static constexpr std::uint8_t is_free_call = 8;   // needs a slot, and has no condition
+  static constexpr std::uint8_t is_direct = 16;     // a call that is but a call of the body
 };
 
 }  // namespace aethergraph::detail

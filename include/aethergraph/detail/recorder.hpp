@@ -123,6 +123,7 @@ struct recording {
   struct node {
     node_number number;
     node_record record;
+    std::vector<std::exception_ptr> failed_attempts;
   };
   struct join {
     node_number number;
@@ -201,6 +202,9 @@ class recorder {
     return state;
   }
 
+  /// Errors: `std::bad_alloc`.
+  void note_attempt_failed(node_number n, const std::exception_ptr& cause) { failed_attempts_[n].push_back(cause); }
+
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
 
@@ -256,6 +260,7 @@ class recorder {
   std::map<node_number, node_record> old_live_;
   std::map<node_number, node_record> old_failed_;
   std::map<node_number, join_record> old_joins_;
+  std::map<node_number, std::vector<std::exception_ptr>> failed_attempts_;  // before the last; of nodes that are held
   std::map<std::uint32_t, declared_run> declared_;
   std::uint32_t next_declared_ = 1;
   std::size_t ended_declared_ = 0;  // the nodes of those that have ended

@@ -92,6 +92,8 @@ class run_state : public scope {
   [[nodiscard]] std::string node_id(node_number n, std::string_view tool) const;
   [[nodiscard]] std::string root_node_id(node_number n, std::string_view tool) const;
 
+  /// An attempt of a call has failed, and another one will follow.
+  void note_attempt_failed(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
   /// Takes a note of a call that failed. Never throws; the first `kept_failures` are kept.
   void note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
 

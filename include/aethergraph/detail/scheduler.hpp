@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "aethergraph/detail/body.hpp"
@@ -11,14 +12,31 @@
 
 namespace aethergraph::detail {
 
+class call_control;
 struct tool_info;
+
+/// The attempts of a call, if its tool has options that ask for more than one running of a body. It outlives the body.
+struct control_owner {
+  control_owner() noexcept = default;
+  control_owner(const control_owner&) = delete;
+  control_owner& operator=(const control_owner&) = delete;
+  ~control_owner() {
+    if (control) [[unlikely]]
+      delete_control();
+  }
+  call_control* control = nullptr;
+
+ private:
+  void delete_control() noexcept;
+};
 
 /// One tool call as the scheduler and its own body see it.
 // Invariant: `children` counts the started, not yet ended calls whose caller this is: the k of the family rule;
 //            first_waiting_child is null while children is 0.
-struct call_state : body_operation, environment, cancellable_wait {
+struct call_state : control_owner, body_operation, environment, cancellable_wait {
   call_state* caller = nullptr;  // the call whose body made this one; null: the run's own body did
   std::size_t children = 0;
+  int priority = 0;
   node_number number = no_node;  // 1, 2, … in the order in which the nodes of the root run were made
   sequence* made_in = nullptr;   // where this call stands; null when the run is not recorded
   sequence body_steps;           // what its body awaits
@@ -43,7 +61,7 @@ struct call_state : body_operation, environment, cancellable_wait {
   [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_cancelled)(cancellable_wait&) noexcept);
 };
 
-/// First come, first served, with one exception: the family rule. A started body and the calls that it awaits together
+/// First come, first served within equal priority, with one exception: the family rule. A started body and the calls that it awaits together
 /// hold max(1, k) slots, k being the calls among them that have started. So the first child runs on its caller's slot,
 /// and no body ever waits to get its own slot back: no cap can deadlock.
 // Invariant: held() + free_ == capacity_; free_ > 0 only while nobody waits;
@@ -107,6 +125,8 @@ class scheduler {
   void leave(call_state& c) noexcept;
 
  private:
+  /// Behind which waiting call this one has its place; null: it is the first. Takes a note of it.
+  [[nodiscard]] call_state* last_before(call_state& c) noexcept;
   void grant(call_state& c, loop& l) noexcept {
     leave(c);
     c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start
@@ -119,6 +139,8 @@ class scheduler {
   std::size_t least_free_ = 0;
   call_state* first_ = nullptr;
   call_state* last_ = nullptr;
+  // The last waiting call of each priority, while there are others than 0; else empty.
+  std::map<int, call_state*> last_of_;
 };
 
 }  // namespace aethergraph::detail

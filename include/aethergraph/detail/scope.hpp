@@ -54,6 +54,11 @@ class scope : public environment {
   /// The `cancelled` exception that ends waits in this scope; null while it is not asked to stop.
   [[nodiscard]] const std::exception_ptr& stop_error() const noexcept { return stop_error_; }
 
+  /// When this scope will be asked to stop, at the latest, by a deadline or timeout of its own or further out; the end of
+  /// time: never.
+  [[nodiscard]] time_point deadline() const noexcept { return deadline_; }
+  void tighten_deadline(time_point at) noexcept { deadline_ = at < deadline_ ? at : deadline_; }
+
   /// Asks everything in this scope to stop. Later requests change nothing.
   void cancel(const std::exception_ptr& stop_error) noexcept;
 
@@ -106,6 +111,7 @@ class scope : public environment {
   scope* previous_sibling_ = nullptr;
   cancellable_wait* waits_ = nullptr;
   std::exception_ptr stop_error_;
+  time_point deadline_ = time_point::max();
   bool is_shielded_ = false;
 };
 

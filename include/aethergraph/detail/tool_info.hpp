@@ -1,6 +1,8 @@
 // The description of a tool, interned for the life of the process so that a call refers to it by a plain pointer.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,17 @@
 
 namespace aethergraph::detail {
 
+/// The options of a tool by which a call is more than one running of a body. Valid values only.
+struct call_controls {
+  std::optional<duration> timeout;
+  aethergraph::retry retry;
+  resource_pool* pool = nullptr;
+  std::size_t weight = 1;
+  rate_limit* rate = nullptr;
+  std::string rate_key;
+  circuit_breaker* breaker = nullptr;
+};
+
 struct tool_info {
   std::string name;
   std::string version;
@@ -18,6 +31,10 @@ struct tool_info {
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   std::string title;  // for errors: its name, with those of its inputs and outputs where it has such
+  int priority = 0;
+  bool workers = false;
+  std::unique_ptr<const call_controls> controls;  // null: none of them is used
+  bool needs_care = false;                        // there is a problem, or there are controls
 };
 
 /// The one description with this name and these options. Any thread; never throws for bad values, which the first call

@@ -1,0 +1,102 @@
+// The attempts of one call, and all that each of them needs: a slot, permits of a pool, a token, time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+
+#include "aethergraph/detail/scheduler.hpp"
+#include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/resource_pool.hpp"
+
+namespace aethergraph::detail {
+
+/// What a controlled call can do, whatever its types.
+struct attempt_hooks {
+  /// Starts the body with the call's environment. True: it has ended already. `keep`: arguments are wanted again.
+  bool (*run_body)(call_state& c, bool keep) noexcept;
+  const std::exception_ptr& (*error)(call_state& c) noexcept;  // of the last attempt; null: it returned
+  void (*fail)(call_state& c, std::exception_ptr e) noexcept;
+  void (*note_end)(call_state& c) noexcept;  // the call has ended, with what the last attempt ended with
+};
+
+/// One call of a tool with controls, from its making to its end. On the strand of its run; what waits for pools may be
+/// woken from elsewhere.
+///
+/// In each attempt it takes what it needs in this order: permits, a slot, a token; where one is not to be had, it gives
+/// back what it has and waits for that one alone. So nobody holds one thing while waiting for another.
+// Waiting for a slot, or for a permit of the runtime, is the call's own wait, which whoever grants those ends; the others
+// are the control's.
+// Invariant: has_permits_ says whether it holds `weight` permits of its pool; has_slot_ whether it holds a slot;
+//            step_ what it waits for, of which exactly one thing will lead on.
+class call_control : timer, cancellable_wait {
+ public:
+  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks) noexcept;
+  call_control(const call_control&) = delete;
+  call_control& operator=(const call_control&) = delete;
+  ~call_control();
+
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
+
+  /// Goes on until the call has ended, which its receiver is told by the loop.
+  void begin() noexcept;
+  /// The body that had suspended has ended, and its frame is gone.
+  void body_ended() noexcept { attempt_ended(); }
+
+  /// Holds permits of this pool, for calls that its body makes.
+  [[nodiscard]] bool holds(const resource_pool& p) const noexcept { return has_permits_ && controls_.pool == &p; }
+  [[nodiscard]] const resource_pool* held_pool() const noexcept { return has_permits_ ? controls_.pool : nullptr; }
+
+ private:
+  enum class step : std::uint8_t { none, pool, slot, rate, permit, body, backoff };
+
+  struct pool_wait : pool_waiter {
+    call_control* owner = nullptr;
+  };
+
+  void acquire() noexcept;
+  void acquire_slot() noexcept;
+  void acquire_permit() noexcept;
+  void start_attempt() noexcept;
+  void attempt_ended() noexcept;
+  void end() noexcept;
+  void end_with(std::exception_ptr e) noexcept;
+  void wait(step s, const char* what) noexcept;
+  void stop_waiting() noexcept;
+  void release_all() noexcept;
+  void give_slot_back() noexcept;
+  void give_permits_back() noexcept;
+  [[nodiscard]] std::exception_ptr check_pools() const;
+  [[nodiscard]] bool is_worth_another_attempt(const std::exception_ptr& e) const noexcept;
+  [[nodiscard]] duration delay_after(const std::exception_ptr& e) const noexcept;
+  void sleep_for(duration d, step s, const char* what) noexcept;
+  [[nodiscard]] run_state& run() const noexcept;
+  [[nodiscard]] loop& home() const noexcept;
+
+  void go_on_from_the_list() noexcept;
+
+  static void timer_expired(timer& t) noexcept;
+  static void cancelled(cancellable_wait& w) noexcept;
+  static void cancelled_in_queue(cancellable_wait& w) noexcept;
+
+  call_state& call_;
+  const tool_info& tool_;
+  const call_controls& controls_;
+  const attempt_hooks& hooks_;
+  scope* const outer_;  // that the call was made in
+  std::optional<scope> attempt_scope_;  // of the attempt under way, or the last one
+  pool_wait pool_wait_;
+  int attempts_ = 0;
+  int refused_ = 0;  // attempts that a circuit breaker let not begin
+  step step_ = step::none;
+  bool uses_callers_permits_ = false;
+  bool has_permits_ = false;
+  bool has_slot_ = false;
+  bool has_waited_for_token_ = false;
+  bool has_entered_breaker_ = false;
+  bool has_timed_out_ = false;
+};
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,326 @@
+#include "aethergraph/detail/call_control.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "aethergraph/circuit_breaker.hpp"
+#include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/rate_limit.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+
+/// A number in [0, 1) that follows from these.
+double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) noexcept {
+  // splitmix64
+  std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL * (node * 1000003 + attempt + 1);
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  x ^= x >> 31;
+  return static_cast<double>(x >> 11) * 0x1.0p-53;
+}
+
+}  // namespace
+
+call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks) noexcept
+    : call_(c), tool_(tool), controls_(*tool.controls), hooks_(hooks), outer_(c.cancellation) {
+  on_expiry = &timer_expired;
+  on_cancel = &cancelled;
+  pool_wait_.owner = this;
+  pool_wait_.weight = controls_.weight;
+  pool_wait_.on_ready = [](ready_item& i) noexcept {
+    call_control& self = *static_cast<pool_wait&>(i).owner;
+    self.pool_wait_.is_granted = false;
+    self.has_permits_ = true;
+    self.stop_waiting();
+    self.acquire();
+  };
+}
+
+call_control::~call_control() {
+  // Only when the run is torn down does it wait still, or hold anything.
+  if (step_ == step::none) return;
+  if (step_ == step::pool && !controls_.pool->leave(pool_wait_)) has_permits_ = true;
+  if (has_waited_for_token_ && controls_.rate) controls_.rate->leave(controls_.rate_key);
+  if (has_entered_breaker_) controls_.breaker->leave(home().now(), circuit_breaker::outcome::neither);
+  give_permits_back();
+}
+
+run_state& call_control::run() const noexcept { return outer_->run(); }
+loop& call_control::home() const noexcept { return outer_->home(); }
+
+void call_control::begin() noexcept {
+  if (home().may_start_here()) acquire();
+  else go_on_from_the_list();
+}
+
+void call_control::go_on_from_the_list() noexcept {
+  home().make_ready(call_, [](ready_item& i) noexcept {
+    static_cast<call_state&>(static_cast<body_operation&>(i)).control->acquire();
+  });
+}
+
+// --- waiting for one thing at a time
+
+void call_control::wait(step s, const char* what) noexcept {
+  step_ = s;
+  outer_->add_wait(*this, what, &call_);
+}
+
+void call_control::stop_waiting() noexcept {
+  step_ = step::none;
+  outer_->remove_wait(*this);
+}
+
+void call_control::sleep_for(duration d, step s, const char* what) noexcept {
+  at = saturating_add(home().now(), d);
+  try {
+    home().add_timer(*this);
+  } catch (...) {
+    return end_with(std::current_exception());
+  }
+  wait(s, what);
+}
+
+void call_control::timer_expired(timer& t) noexcept {
+  auto& self = static_cast<call_control&>(t);
+  if (self.step_ == step::body) {
+    if (self.attempt_scope_->is_stopped()) return;  // by something else, which then is the cause of the end
+    self.has_timed_out_ = true;
+    self.attempt_scope_->cancel(cancelled_because(stop_reason::timeout));
+    return;
+  }
+  self.stop_waiting();
+  self.go_on_from_the_list();  // timers expire outside of it, but it is where calls start
+}
+
+void call_control::cancelled(cancellable_wait& w) noexcept {
+  auto& self = static_cast<call_control&>(w);
+  switch (self.step_) {
+    case step::pool:
+      if (!self.controls_.pool->leave(self.pool_wait_)) return;  // permits are on their way, and will be received
+      break;
+    case step::rate:
+    case step::backoff:
+      self.home().remove_timer(self);
+      break;
+    case step::none:
+    case step::slot:
+    case step::permit:
+    case step::body:
+      return;
+  }
+  self.step_ = step::none;
+  self.end_with(self.outer_->stop_error());
+}
+
+void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
+  call_control& self = *static_cast<call_state&>(w).control;
+  if (self.step_ == step::slot) {
+    self.run().slots.leave(self.call_);
+  } else {
+    self.run().permits()->leave(*self.call_.permit);
+    self.call_.permit.reset();
+  }
+  self.step_ = step::none;
+  self.end_with(self.outer_->stop_error());
+}
+
+// --- taking what an attempt needs
+
+std::exception_ptr call_control::check_pools() const {
+  for (const call_state* c = call_.caller_across_runs(); c; c = c->caller_across_runs()) {
+    const resource_pool* const held = c->control ? c->control->held_pool() : nullptr;
+    if (held && held->rank() > controls_.pool->rank())
+      return std::make_exception_ptr(option_error(fmt::format(
+          "tool '{}' needs pool '{}', but a body that it was called from holds pool '{}', which was created later; two such "
+          "bodies could wait for each other: create '{}' first, or call it outside",
+          tool_.name, controls_.pool->name(), held->name(), held->name())));
+  }
+  return nullptr;
+}
+
+void call_control::acquire() noexcept {
+  if (outer_->is_stopped()) return end_with(outer_->stop_error());
+  try {
+    if (controls_.breaker && !has_entered_breaker_) {
+      controls_.breaker->enter(home().now());
+      has_entered_breaker_ = true;
+    }
+    if (controls_.pool && !has_permits_ && !uses_callers_permits_) {
+      for (const call_state* c = call_.caller_across_runs(); c; c = c->caller_across_runs())
+        uses_callers_permits_ = uses_callers_permits_ || (c->control && c->control->holds(*controls_.pool));
+      if (!uses_callers_permits_) {
+        if (std::exception_ptr e = check_pools()) return end_with(std::move(e));
+        pool_wait_.home = &home();
+        static_cast<void>(home().executor());  // what may be woken from another thread needs one
+        if (!controls_.pool->take_or_wait(pool_wait_)) {
+          if (has_slot_) give_slot_back();
+          return wait(step::pool, "permits of a resource_pool");
+        }
+        has_permits_ = true;
+      }
+    }
+  } catch (const circuit_open&) {
+    ++refused_;
+    hooks_.fail(call_, std::current_exception());
+    return attempt_ended();
+  } catch (...) {
+    return end_with(std::current_exception());
+  }
+  if (!has_slot_) return acquire_slot();
+  acquire_permit();
+}
+
+void call_control::acquire_slot() noexcept {
+  if (!run().slots.acquire(call_)) {
+    give_permits_back();  // to the next who waits for them
+    call_.on_slot = [](ready_item& i) noexcept {
+      call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
+      self.has_slot_ = true;
+      self.step_ = step::none;
+      self.acquire();
+    };
+    call_.on_cancel = &cancelled_in_queue;
+    step_ = step::slot;
+    outer_->add_wait(call_, "a slot", &call_);
+    return;
+  }
+  has_slot_ = true;
+  acquire_permit();
+}
+
+void call_control::acquire_permit() noexcept {
+  if (controls_.rate) {
+    duration d{};
+    try {
+      d = controls_.rate->take(controls_.rate_key, home().now(), has_waited_for_token_);
+    } catch (...) {
+      return end_with(std::current_exception());
+    }
+    has_waited_for_token_ = d > duration::zero();
+    if (has_waited_for_token_) {
+      give_slot_back();
+      give_permits_back();
+      return sleep_for(d, step::rate, "a token of a rate_limit");
+    }
+  }
+  if (run().permits()) {
+    call_.on_permit = [](ready_item& i) noexcept {
+      call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
+      self.step_ = step::none;
+      if (self.outer_->is_stopped()) self.end_with(self.outer_->stop_error());
+      else self.start_attempt();
+    };
+    try {
+      step_ = step::permit;
+      if (!call_.acquire_permit(*run().permits(), &cancelled_in_queue)) return;
+      step_ = step::none;
+    } catch (...) {
+      return end_with(std::current_exception());
+    }
+  }
+  start_attempt();
+}
+
+// --- attempts
+
+void call_control::start_attempt() noexcept {
+  ++attempts_;
+  step_ = step::body;
+  attempt_scope_.emplace().open(*outer_);
+  call_.cancellation = &*attempt_scope_;
+  has_timed_out_ = false;
+  if (controls_.timeout) {
+    at = saturating_add(home().now(), *controls_.timeout);
+    attempt_scope_->tighten_deadline(at);
+    try {
+      home().add_timer(*this);
+    } catch (...) {
+      hooks_.fail(call_, std::current_exception());
+      return attempt_ended();
+    }
+  }
+  if (hooks_.run_body(call_, attempts_ < controls_.retry.max_attempts)) attempt_ended();
+}
+
+void call_control::attempt_ended() noexcept {
+  if (is_pending()) home().remove_timer(*this);
+  if (step_ == step::body) attempt_scope_->close();
+  step_ = step::none;
+  call_.cancellation = outer_;
+  std::exception_ptr error = hooks_.error(call_);
+  if (error && has_timed_out_ && is_cancellation(error)) {
+    error = std::make_exception_ptr(timed_out(
+        fmt::format("tool '{}' timed out: attempt {} took longer than {}", tool_.name, attempts_, to_text(*controls_.timeout))));
+    hooks_.fail(call_, error);
+  }
+  const bool was_stopped = outer_->is_stopped() && error && is_cancellation(error);
+  if (std::exchange(has_entered_breaker_, false)) {
+    using outcome = circuit_breaker::outcome;
+    controls_.breaker->leave(home().now(), !error ? outcome::success : was_stopped ? outcome::neither : outcome::failure);
+  }
+  release_all();
+  if (!error || outer_->is_stopped() || !is_worth_another_attempt(error)) return end();
+  run().note_attempt_failed(call_, tool_, error);
+  const duration d = delay_after(error);
+  sleep_for(d, step::backoff, "the time of its next attempt");
+}
+
+bool call_control::is_worth_another_attempt(const std::exception_ptr& e) const noexcept {
+  // What a breaker refuses is an attempt, too, or it would be tried for ever.
+  return attempts_ + refused_ < controls_.retry.max_attempts && (!controls_.retry.when || controls_.retry.when(e));
+}
+
+duration call_control::delay_after(const std::exception_ptr& e) const noexcept {
+  const retry& r = controls_.retry;
+  try {
+    std::rethrow_exception(e);
+  } catch (const retry_after& said) {
+    return std::max(duration::zero(), said.delay());
+  } catch (...) {
+  }
+  const double most = static_cast<double>(r.max_delay.count());
+  const double full =
+      std::min(most, static_cast<double>(r.first_delay.count()) * std::pow(r.factor, attempts_ + refused_ - 1));
+  const double random = r.jitter * random_of(r.seed, call_.number, static_cast<std::uint64_t>(attempts_ + refused_));
+  return duration(static_cast<duration::rep>(full * (1 - r.jitter) + full * random));
+}
+
+// --- the end
+
+void call_control::give_slot_back() noexcept {
+  if (std::exchange(has_slot_, false)) run().slots.release(call_, home());
+}
+void call_control::give_permits_back() noexcept {
+  if (std::exchange(has_permits_, false)) controls_.pool->give_back(controls_.weight);
+}
+void call_control::release_all() noexcept {
+  if (call_.permit) {
+    run().permits()->release(*call_.permit);
+    call_.permit.reset();
+  }
+  give_slot_back();
+  give_permits_back();
+  uses_callers_permits_ = false;
+}
+
+void call_control::end_with(std::exception_ptr e) noexcept {
+  hooks_.fail(call_, std::move(e));
+  if (std::exchange(has_entered_breaker_, false))
+    controls_.breaker->leave(home().now(), circuit_breaker::outcome::neither);
+  end();
+}
+
+void call_control::end() noexcept {
+  if (std::exchange(has_waited_for_token_, false)) controls_.rate->leave(controls_.rate_key);
+  release_all();
+  hooks_.note_end(call_);
+  home().make_ready(call_, &body_operation::finish);
+}
+
+}  // namespace aethergraph::detail
