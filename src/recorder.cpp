@@ -33,10 +33,17 @@ node_number recorder::note_join_opened(sequence& s) noexcept {
 }
 
 void recorder::note_join_closed(node_number n, sequence& s) noexcept {
+  const node_number last = s.last;
   s.leave(n);
   n &= ~join_bit;
-  if (join_record* r = joins_.at(n)) r->has_ended = true;
-  else old_joins_.erase(n);
+  join_record* r = joins_.at(n);
+  if (!r) {
+    old_joins_.erase(n);
+    return;
+  }
+  r->has_ended = true;
+  r->has_inner_steps = last != r->where.after;
+  r->where.after = last;
 }
 
 node_record* recorder::find_old(node_number n) noexcept {

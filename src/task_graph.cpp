@@ -107,11 +107,11 @@ class view_maker {
     }
     for (const auto& [number, r] : recording_.nodes) links.emplace_back(r.where.after, number);
     for (const auto& [number, r] : recording_.joins) {
-      // What precedes a join without children that precede it in turn leads to them; it leads to the join itself only
-      // where there are none.
+      // What precedes a join leads to its children; it leads to the join itself only where there are none, or where it
+      // happened after they had begun.
       const node_number join = number | join_bit;
       const auto first = std::ranges::lower_bound(tails, join, {}, &tail::join);
-      if (first == tails.end() || first->join != join) links.emplace_back(r.where.after, join);
+      if (first == tails.end() || first->join != join || r.has_inner_steps) links.emplace_back(r.where.after, join);
     }
     auto position_of = [&](node_number n) {
       const std::size_t i = n == no_node ? nowhere : index_of(n);

@@ -43,8 +43,9 @@ void append_place(std::string& path, const place& p);
 
 /// One join: a combinator, whose children come together in it.
 struct join_record {
-  place where;
+  place where;  // `after` it: what ended last before it, or (as_completed) while it was open
   bool has_ended = false;
+  bool has_inner_steps = false;  // something was awaited while it was open, beside its children
 };
 
 /// Numbered records, the oldest of which can be dropped. They come in small blocks, which the allocator of coroutine
