@@ -138,9 +138,8 @@ struct recording {
 ///
 /// It is bounded for runs that live for ever: beyond `kept_nodes` ended ones the oldest are folded into counts; failed
 /// ones are kept longer, up to `kept_failures` of them.
-// Invariant: ended_ counts the ended records of nodes_; the maps hold records older than nodes_.first(): old_live_
-// those
-//            that have not ended, old_failed_ those that have failed.
+// Invariant: ended_ counts the ended records of nodes_, at most kept_nodes between two steps; the maps hold records
+//            older than nodes_.first(): old_live_ those that have not ended, old_failed_ those that have failed.
 class recorder {
  public:
   static constexpr std::size_t kept_nodes = 100'000;
@@ -157,8 +156,6 @@ class recorder {
 
   /// A node was made, the next in this sequence. `live` until it has ended.
   node_number note_made(const tool_info& tool, node_kind kind, sequence& s, const scope& live) noexcept {
-    if (nodes_.is_block_full() && ended_ > kept_nodes) [[unlikely]]
-      fold_nodes();
     const node_number n = nodes_.add();
     if (node_record* r = nodes_.at(n)) [[likely]] {
       r->tool = &tool;
@@ -185,9 +182,9 @@ class recorder {
     r->state = state;
     r->live = nullptr;
     if (cause) r->cause = cause;
-    if (n >= nodes_.first()) [[likely]]
-      ++ended_;
-    else fold_old(n);
+    if (n < nodes_.first()) [[unlikely]]
+      fold_old(n);
+    else if (++ended_ > kept_nodes) [[unlikely]] fold_nodes();
     return state;
   }
 
