@@ -42,7 +42,7 @@ class event {
   [[nodiscard]] std::string_view run_name() const noexcept;
 
   /// The number of the root run in this process, the same for all that nests in it: with `number()` it identifies a
-  /// node.
+  /// node. Where the root run records nothing, that of the observed run takes its place, here and below.
   [[nodiscard]] std::uint64_t root_number() const noexcept;
 
   /// Whether it is about a node, and not about the run itself.

@@ -79,6 +79,8 @@ class run_state : public scope {
     while (r->outer_) r = r->outer_;
     return *r;
   }
+  /// The run that numbers the nodes of this one: the root, unless that records nothing.
+  [[nodiscard]] const run_state& book() const noexcept { return *book_; }
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
   [[nodiscard]] recorder* log() const noexcept { return log_; }
