@@ -17,7 +17,8 @@ class run_state;
 }
 
 /// What an event says. Of one run they come in this order: `run_started`; then for each node `node_made`,
-/// `node_started` unless it is skipped, `node_stopping` any number of times, `node_ended`; then `run_ended`.
+/// `node_started` unless its body never does (skipped, or refused for bad options), `node_stopping` any number of
+/// times, `node_ended`; then `run_ended`.
 enum class event_kind : std::uint8_t {
   run_started,    ///< the run has begun; its body has not
   node_made,      ///< a tool was called or a nested run begun: it waits for its slot, or will start right now
