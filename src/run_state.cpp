@@ -167,6 +167,7 @@ void run_state::watch_stop() noexcept {
   if (watch.is_pending()) home().remove_timer(watch);
   watch.run = book_;
   watch.interval = std::chrono::seconds(1);
+  watch.only_watches = true;
   watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
   watch.at = home().now();
   try {
