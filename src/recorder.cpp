@@ -51,55 +51,61 @@ node_record* recorder::find_old(node_number n) noexcept {
   return found == old_live_.end() ? nullptr : &found->second;
 }
 
+// Folding first does what may fail for want of memory, beside the records, and then what cannot: so it leaves nothing
+// half done, and is tried again.
+
 void recorder::fold_nodes() noexcept {
   const std::size_t blocks = std::min(folded_blocks, nodes_.blocks());
   const node_number end = nodes_.first() + blocks * record_log<node_record>::block_size;
+  std::map<node_number, node_record> live;
+  std::map<node_number, node_record> failed;
+  ended_counts others;
   try {
     for (node_number n = nodes_.first(); n < end; ++n) {
-      node_record& r = *nodes_.at(n);
-      if (!r.tool) continue;  // folded before memory ran out
-      if (r.live) {
-        old_live_.emplace(n, r);
-      } else {
-        if (r.state == node_state::failed) keep_failure(n, r);
-        else folded_.add(r.state);
-        --ended_;
-      }
-      r.tool = nullptr;
+      const node_record& r = *nodes_.at(n);
+      if (r.live) live.emplace_hint(live.end(), n, r);
+      else if (r.state == node_state::failed) failed.emplace_hint(failed.end(), n, r);
+      else others.add(r.state);
     }
   } catch (const std::bad_alloc&) {
     return;
   }
+  ended_ -= blocks * record_log<node_record>::block_size - live.size();
+  folded_.add(others);
+  old_live_.merge(live);
+  old_failed_.merge(failed);
+  limit_failures();
   nodes_.drop_blocks(blocks);
 }
 
 void recorder::fold_old(node_number n) noexcept {
-  const auto found = old_live_.find(n);
-  try {
-    if (found->second.state == node_state::failed) keep_failure(n, found->second);
-    else folded_.add(found->second.state);
-  } catch (const std::bad_alloc&) {
-    folded_.add(node_state::failed);
+  auto ended = old_live_.extract(n);
+  if (ended.mapped().state == node_state::failed) {
+    old_failed_.insert(std::move(ended));
+    limit_failures();
+  } else {
+    folded_.add(ended.mapped().state);
   }
-  old_live_.erase(found);
 }
 
-void recorder::keep_failure(node_number n, const node_record& r) {
-  old_failed_.emplace(n, r);
-  if (old_failed_.size() <= kept_failures) return;
-  old_failed_.erase(old_failed_.begin());
-  folded_.add(node_state::failed);
+void recorder::limit_failures() noexcept {
+  while (old_failed_.size() > kept_failures) {
+    old_failed_.erase(old_failed_.begin());
+    folded_.add(node_state::failed);
+  }
 }
 
 void recorder::fold_joins() noexcept {
   const std::size_t blocks = std::min(folded_blocks, joins_.blocks());
   const node_number end = joins_.first() + blocks * record_log<join_record>::block_size;
+  std::map<node_number, join_record> open;
   try {
     for (node_number n = joins_.first(); n < end; ++n)
-      if (const join_record& r = *joins_.at(n); !r.has_ended) old_joins_.emplace(n, r);
+      if (const join_record& r = *joins_.at(n); !r.has_ended) open.emplace_hint(open.end(), n, r);
   } catch (const std::bad_alloc&) {
     return;
   }
+  old_joins_.merge(open);
   joins_.drop_blocks(blocks);
 }
 

@@ -116,6 +116,12 @@ struct ended_counts {
         : s == node_state::cancelled ? cancelled
                                      : skipped);
   }
+  void add(const ended_counts& o) noexcept {
+    done += o.done;
+    failed += o.failed;
+    cancelled += o.cancelled;
+    skipped += o.skipped;
+  }
 };
 
 /// A copy of what a recorder holds, at one moment.
@@ -216,7 +222,7 @@ class recorder {
   void fold_nodes() noexcept;
   void fold_joins() noexcept;
   void fold_old(node_number n) noexcept;
-  void keep_failure(node_number n, const node_record& r);
+  void limit_failures() noexcept;
 
   record_log<node_record> nodes_;
   record_log<join_record> joins_;
