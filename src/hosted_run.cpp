@@ -75,8 +75,9 @@ hosting::hosting(std::shared_ptr<runtime_state> r, std::shared_ptr<hosted_base> 
   host_.permits = permits_.get();
   host_.services = &runtime_->all_services;
   host_.kv = &runtime_->kv;
-  runtime_->add(run_);
 }
+
+void hosting::begin() { runtime_->add(run_); }
 
 hosting::~hosting() {
   if (run_) runtime_->remove(*run_);  // only if the start has failed
