@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <iterator>
+#include <thread>
 
 #include "aethergraph/detail/runtime_state.hpp"
 
@@ -17,15 +20,33 @@ namespace detail {
 /// The threads of a runtime that borrows none.
 class own_threads {
  public:
-  explicit own_threads(int threads) : pool_(static_cast<std::size_t>(threads)) {}
+  explicit own_threads(int threads) : io_(threads), work_(boost::asio::make_work_guard(io_)) {
+    try {
+      for (int i = 0; i < threads; ++i)
+        threads_.emplace_back([this] {
+          mark_thread_as_owned();
+          io_.run();
+        });
+    } catch (...) {
+      join();
+      throw;
+    }
+  }
   own_threads(const own_threads&) = delete;
   own_threads& operator=(const own_threads&) = delete;
-  ~own_threads() { pool_.join(); }  // the last handlers of runs that have ended
+  ~own_threads() { join(); }  // after the last handlers of runs that have ended
 
-  [[nodiscard]] boost::asio::any_io_executor executor() { return pool_.get_executor(); }
+  [[nodiscard]] boost::asio::any_io_executor executor() { return io_.get_executor(); }
 
  private:
-  boost::asio::thread_pool pool_;
+  void join() noexcept {
+    work_.reset();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  boost::asio::io_context io_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::vector<std::thread> threads_;
 };
 
 namespace {
