@@ -84,8 +84,9 @@ hosting::~hosting() {
 }
 
 void hosting::end() noexcept {
-  // In this order: whoever learns that the run has ended does not find it among the live ones.
+  // In this order: whoever learns that the run has ended finds neither it among the live ones nor its permits held.
   const std::shared_ptr<hosted_base> run = std::move(run_);
+  if (permits_) permits_->settle();
   runtime_->remove(*run);
   run->ended.set();
 }
