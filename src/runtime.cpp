@@ -89,16 +89,21 @@ void runtime_state::add_observer(observer& o) {
 void runtime_state::add(const std::shared_ptr<hosted_base>& run) {
   const std::lock_guard lock(mutex_);
   if (!takes_more_) throw error(fmt::format("run '{}' was not started: the runtime was shut down", run->id()));
-  if (runs_.empty()) idle_ = std::make_shared<one_shot>();
+  if (runs_.empty() && ending_ == 0) idle_ = std::make_shared<one_shot>();
   runs_.emplace(run->number(), run);
 }
 
 void runtime_state::remove(const hosted_base& run) noexcept {
+  const std::lock_guard lock(mutex_);
+  runs_.erase(run.number());
+  ++ending_;
+}
+
+void runtime_state::note_end() noexcept {
   std::shared_ptr<one_shot> idle;
   {
     const std::lock_guard lock(mutex_);
-    runs_.erase(run.number());
-    if (runs_.empty()) idle = idle_;
+    if (--ending_ == 0 && runs_.empty()) idle = idle_;
   }
   if (idle) idle->set();
 }

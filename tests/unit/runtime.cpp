@@ -441,6 +441,19 @@ TEST_CASE("drain ends when the last run has ended") {
   CHECK(ag::run(body(rt, d)) == 0);
 }
 
+TEST_CASE("when a runtime is drained, all handles are done") {
+  asio::thread_pool pool(3);
+  ag::runtime rt(pool);
+  const auto body = [](ag::runtime& r) -> ag::task<> { co_await r.drain(); };
+  for (int i = 0; i < 500; ++i) {
+    const auto a = ag::start(rt, agent(i));
+    const auto b = ag::start(rt, agent(i));
+    ag::run(body(rt));
+    REQUIRE(a.done());
+    REQUIRE(b.done());
+  }
+}
+
 TEST_CASE("waiting for a drain can be cancelled, and the runs go on") {
   ag::runtime rt;
   door d;
