@@ -6,6 +6,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <future>
 #include <memory>
@@ -441,6 +442,23 @@ TEST_CASE("drain ends when the last run has ended") {
   CHECK(ag::run(body(rt, d)) == 0);
 }
 
+TEST_CASE("drain does not end with one run while another lives") {
+  ag::runtime rt({.threads = 2});
+  ag::runtime elsewhere;
+  door first;
+  door second;
+  const auto a = ag::start(rt, waiter(&first));
+  const auto b = ag::start(rt, waiter(&second));
+  const auto drained = ag::start(elsewhere, [](ag::runtime& r) -> ag::task<> { co_await r.drain(); }(rt));
+  dump_with(elsewhere, "waits for a runtime without runs");
+  first.open();
+  a.get();
+  CHECK_FALSE(drained.wait_for(20ms));
+  second.open();
+  drained.get();
+  CHECK(b.done());
+}
+
 TEST_CASE("when a runtime is drained, all handles are done") {
   asio::thread_pool pool(3);
   ag::runtime rt(pool);
@@ -573,6 +591,17 @@ TEST_CASE("a dump says that a body waits for a permit of a semaphore") {
   const auto h = ag::start(rt, outer(&d));
   CHECK_THAT(dump_with(rt, "semaphore"),
       Matches("[^]*\n  passes#1 \\([0-9./]+\\) running, waits for a permit of a semaphore\n"));
+}
+
+TEST_CASE("a dump says that a body waits for an operation of Asio's") {
+  ag::runtime rt;
+  const ag::tool ticks{"ticks", [](int) -> ag::task<> {
+    asio::steady_timer t(co_await asio::this_coro::executor, 24h);
+    co_await t.async_wait(ag::use_task);
+  }};
+  const auto h = ag::start(rt, ticks(1));
+  CHECK_THAT(
+      dump_with(rt, "Asio"), Matches("[^]*\n  ticks#1 \\([0-9./]+\\) running, waits for an operation of Asio's\n"));
 }
 
 TEST_CASE("a dump says what the body of a run waits for itself") {
@@ -854,13 +883,17 @@ TEST_CASE("the destructor of a runtime does not wait for a borrowed io_context t
 }
 
 TEST_CASE("the destructor of a runtime waits for a borrowed io_context that others run") {
+  const auto takes_its_time = []() -> ag::task<> {
+    co_await ag::as_result(ag::sleep_for(24h));
+    co_await ag::shielded(ag::sleep_for(30ms));
+  };
   asio::io_context io;
   auto work = asio::make_work_guard(io);
   std::thread runs_it([&] { io.run(); });
   ag::run_handle<void> h;
   {
     ag::runtime rt(io);
-    h = ag::start(rt, sleeper());
+    h = ag::start(rt, takes_its_time());
   }
   CHECK(h.done());
   work.reset();
