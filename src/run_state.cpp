@@ -290,10 +290,20 @@ void refuse_blocking_run() {
     throw error("run() was called from inside a run, whose thread it would block; use `co_await run_async(…)` there");
 }
 
+namespace {
+thread_local constinit bool is_owned_by_runtime = false;
+}
+
+void mark_thread_as_owned() noexcept { is_owned_by_runtime = true; }
+
 void refuse_blocking_wait() {
   if (loop::current())
     throw error(
         "waiting for a run was tried from inside a run, whose thread it would block; use `co_await handle` there");
+  if (is_owned_by_runtime)
+    throw error(
+        "waiting for a run was tried on a thread that a runtime owns, which it would block; use `co_await handle` in a "
+        "task, or wait on a thread of your own");
 }
 
 }  // namespace aethergraph::detail

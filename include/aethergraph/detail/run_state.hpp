@@ -170,8 +170,11 @@ class run_state : public scope {
 /// A duration as errors show it: in milliseconds where that is exact.
 [[nodiscard]] std::string to_text(duration d);
 
-/// Refuses what would block a thread that is executing a run, or that a runtime owns. Errors: `error`.
+/// Refuses what would block a thread that is executing a run. Errors: `error`.
 void refuse_blocking_run();
+/// The same, also on a thread that a runtime owns, which the run that is waited for may need.
 void refuse_blocking_wait();
+/// Said by each thread that a runtime owns.
+void mark_thread_as_owned() noexcept;
 
 }  // namespace aethergraph::detail
