@@ -51,8 +51,8 @@ class view_maker {
       v.kind = r.kind;
       v.state = r.state;
       v.attempts = r.attempts;
-      if (r.start != time_point{}) v.start = r.start - recording_.start;
-      if (r.end != time_point{}) v.end = r.end - recording_.start;
+      if (r.start != no_time) v.start = r.start - recording_.start;
+      if (r.end != no_time) v.end = r.end - recording_.start;
       v.failure = r.cause;
       all.push_back(std::move(v));
     }

@@ -21,14 +21,17 @@ class loop;
 class scope;
 struct tool_info;
 
+/// Of what has not happened, or was not recorded. A simulation's clock starts at 0.
+inline constexpr time_point no_time = time_point::min();
+
 /// One node.
 struct node_record {
   const tool_info* tool = nullptr;
   const scope* live = nullptr;  // what it runs in; null once it has ended
   std::exception_ptr cause;
   place where;
-  time_point start{};
-  time_point end{};
+  time_point start = no_time;
+  time_point end = no_time;
   std::int32_t attempts = 0;
   node_state state = node_state::waiting;
   node_kind kind = node_kind::call;
