@@ -73,8 +73,7 @@ TEST_CASE("of dropped blocks the records are gone, and the others keep their num
   for (int i = 1; i <= 40; ++i) *log.at(log.add()) = i;
   log.drop_blocks(2);
   CHECK(log.first() == 33);
-  CHECK(log.at(32) == nullptr);
-  CHECK(log.at(1) == nullptr);
+  for (volatile ag::detail::node_number gone = 1; gone <= 32; gone = gone + 1) CHECK(log.at(gone) == nullptr);
   CHECK(*log.at(33) == 33);
   CHECK(log.add() == 41);
 }
