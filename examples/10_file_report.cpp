@@ -1,6 +1,7 @@
 // 10_file_report [--cap N] PATH...: hashes and counts files, many at a time; a directory stands for all files below it.
 // Progress goes to standard error, the report to standard output. Status 1: some files could not be read.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <aethergraph/aethergraph.hpp>
 #include <algorithm>
@@ -49,8 +50,13 @@ void list_files(const fs::directory_entry& entry, std::vector<std::string>& file
 }
 
 int report(const std::vector<std::string>& paths, int cap) {
-  ag::callback_channel progress([](const std::string& text) { fmt::print(stderr, "{}\n", text); });
-  const auto run = ag::try_run(examine_all(paths), {.max_concurrency = cap, .channel = &progress});
+  // Messages and progress share standard error; on a terminal a message first wipes out the line of the progress.
+  const bool on_terminal = ::isatty(STDERR_FILENO) != 0;
+  const auto wipe = on_terminal ? "\r\x1b[K" : "";
+  ag::callback_channel messages([wipe](const std::string& text) { fmt::print(stderr, "{}{}\n", wipe, text); });
+  ag::progress progress(stderr, on_terminal);
+  const auto run =
+      ag::try_run(examine_all(paths), {.max_concurrency = cap, .channel = &messages, .observer = &progress});
   const std::vector<ag::result<file_facts>>& outcomes = run.value();
 
   constexpr auto row = "{:64}  {:>8} {:>8} {:>10}  {}\n";

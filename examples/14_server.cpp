@@ -1,19 +1,33 @@
-// 14_server [PORT]: agents behind a socket. A client sends a line, `digest WORD...`, gets a line for each thing that
-// the agent does, then its result. A client that hangs up cancels its agent. SIGUSR1: who waits for what, on standard
-// error.
+// 14_server [PORT [THREADS]]: agents behind a socket. A client sends a line, `digest WORD...`, and gets a line for each
+// thing that the agent does, then its result. A client that hangs up cancels its agent. SIGUSR1 tells on standard error
+// who waits for what; SIGTERM ends the server.
+#include <fmt/format.h>
+
 #include <aethergraph/aethergraph.hpp>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <ranges>
 #include <sstream>
+#include <string>
 #include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace ag = aethergraph;
 namespace asio = boost::asio;
@@ -37,6 +51,7 @@ const ag::graph_fn digest{"digest", [](std::vector<std::string> words) -> ag::ta
 
 // --- a client
 
+// snippet outbox
 /// What goes to one client: its observer of the agent's run puts lines in, on the strand of the session.
 class outbox final : public ag::observer {
  public:
@@ -70,6 +85,7 @@ class outbox final : public ag::observer {
   std::string lines_;
   bool is_closed_ = false;
 };
+// end snippet
 
 /// Ends when the client has hung up, or sends what nobody asked for.
 ag::task<> hang_up(tcp::socket& socket) {
@@ -110,6 +126,7 @@ const ag::graph_fn session{"session", [](ag::context& ctx, std::shared_ptr<tcp::
 }};
 // end snippet
 
+// snippet serve
 const ag::graph_fn serve{"serve", [](ag::context& ctx, std::shared_ptr<tcp::acceptor> acceptor) -> ag::task<> {
   auto& rt = ctx.service<ag::runtime>();
   for (;;) {
@@ -117,11 +134,13 @@ const ag::graph_fn serve{"serve", [](ag::context& ctx, std::shared_ptr<tcp::acce
     ag::start(rt, session(std::move(socket)));  // detached: the runtime owns it
   }
 }};
+// end snippet
 
 int main(int argc, char** argv) {
   try {
     asio::io_context io;
     const auto port = static_cast<std::uint16_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const int thread_count = argc > 2 ? std::stoi(argv[2]) : 2;
     auto acceptor = std::make_shared<tcp::acceptor>(io, tcp::endpoint(asio::ip::address_v4::loopback(), port));
     fmt::print("listening on {}\n", acceptor->local_endpoint().port());
     std::fflush(stdout);
@@ -140,7 +159,7 @@ int main(int argc, char** argv) {
     signals.async_wait(on_signal);
 
     std::vector<std::jthread> threads;
-    for (int i = 0; i < 2; ++i) threads.emplace_back([&io] { io.run(); });
+    for (int i = 0; i < thread_count; ++i) threads.emplace_back([&io] { io.run(); });
     return 0;
   } catch (const std::exception& e) {
     fmt::print(stderr, "14_server: {}\n", e.what());

@@ -37,7 +37,8 @@ for cap in 1 4 64; do
   "$program" --cap $cap "$@" > "$work/report" 2> "$work/progress"
   expected_report $cap < "$work/names" > "$work/expected"
   diff "$work/expected" "$work/report"
-  [ "$(wc -l < "$work/progress")" -eq "$(wc -l < "$work/names")" ] || fail "not one progress message a file"
+  [ "$(grep -c ' bytes$' "$work/progress")" -eq "$(wc -l < "$work/names")" ] || fail "not one message a file"
+  grep -q "^examine_all#1 done: $(wc -l < "$work/names") done, " "$work/progress" || fail "no progress at the end"
 done
 
 # 2. Files that are easily counted wrong, given one by one and as a directory.

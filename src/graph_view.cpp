@@ -86,8 +86,8 @@ class view_maker {
       v.kind = r.kind;
       v.state = r.state;
       v.attempts = r.attempts;
-      if (r.start != time_point{}) v.start = r.start - recording_.start;
-      if (r.end != time_point{}) v.end = r.end - recording_.start;
+      if (r.start != no_time) v.start = r.start - recording_.start;
+      if (r.end != no_time) v.end = r.end - recording_.start;
       v.failure = r.cause;
       v.failed_attempts = failed_attempts;
       node_position_[i] = all.size();
@@ -148,11 +148,11 @@ class view_maker {
     }
     for (const auto& [number, r, failed_attempts] : recording_.nodes) links.emplace_back(r.where.after, number);
     for (const auto& [number, r] : recording_.joins) {
-      // What precedes a join without children that precede it in turn leads to them; it leads to the join itself only
-      // where there are none.
+      // What precedes a join leads to its children; it leads to the join itself only where there are none, or where it
+      // happened after they had begun.
       const node_number join = number | join_bit;
       const auto first = std::ranges::lower_bound(tails, join, {}, &tail::join);
-      if (first == tails.end() || first->join != join) links.emplace_back(r.where.after, join);
+      if (first == tails.end() || first->join != join || r.has_inner_steps) links.emplace_back(r.where.after, join);
     }
     auto position_of = [&](node_number n) {
       const std::size_t i = n == no_node ? nowhere : index_of(n);
@@ -231,8 +231,8 @@ class view_maker {
         v.failed_attempts = failed_before->second;
       v.attempts = has_started ? 1 + static_cast<int>(v.failed_attempts.size()) : 0;
       if (!g.states.when.empty()) {
-        if (g.states.when[e].start != time_point{}) v.start = g.states.when[e].start - recording_.start;
-        if (g.states.when[e].end != time_point{}) v.end = g.states.when[e].end - recording_.start;
+        if (g.states.when[e].start != no_time) v.start = g.states.when[e].start - recording_.start;
+        if (g.states.when[e].end != no_time) v.end = g.states.when[e].end - recording_.start;
       }
       if (const auto c = causes.find(e); c != causes.end()) v.failure = c->second;
       else if (v.state == node_state::skipped) v.failure = why_skipped(g, bits, failed.empty() ? 0 : failed[e]);

@@ -75,18 +75,24 @@ hosting::hosting(std::shared_ptr<runtime_state> r, std::shared_ptr<hosted_base> 
   host_.permits = permits_.get();
   host_.services = &runtime_->all_services;
   host_.kv = &runtime_->kv;
-  runtime_->add(run_);
 }
 
+void hosting::begin() { runtime_->add(run_); }
+
 hosting::~hosting() {
-  if (run_) runtime_->remove(*run_);  // only if the start has failed
+  if (!run_) return;
+  runtime_->remove(*run_);  // only if the start has failed
+  runtime_->note_end();
 }
 
 void hosting::end() noexcept {
-  // In this order: whoever learns that the run has ended does not find it among the live ones.
+  // In this order: whoever learns that the run has ended finds neither it among the live ones nor its permits held, and
+  // whoever learns that the runtime is idle finds all handles done.
   const std::shared_ptr<hosted_base> run = std::move(run_);
+  if (permits_) permits_->settle();
   runtime_->remove(*run);
   run->ended.set();
+  runtime_->note_end();
 }
 
 }  // namespace aethergraph::detail

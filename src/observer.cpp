@@ -15,7 +15,7 @@ std::string_view to_string(event_kind k) noexcept {
 
 std::string event::run_id() const { return run_.identity(); }
 std::string_view event::run_name() const noexcept { return run_.name(); }
-std::uint64_t event::root_number() const noexcept { return run_.root().id(); }
+std::uint64_t event::root_number() const noexcept { return run_.book().id(); }
 std::string event::id() const { return is_node_event() ? run_.root_node_id(number_, tool_) : run_id(); }
 std::string event::path() const { return is_node_event() ? run_.log()->path(number_) : std::string(); }
 

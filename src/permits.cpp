@@ -68,7 +68,11 @@ permit_account::permit_account(std::shared_ptr<permit_pool> pool, loop& l) noexc
 
 permit_account::~permit_account() {
   pool_->leave(*this);
-  const std::size_t left = held_ + pool_->collect(*this);
+  settle();
+}
+
+void permit_account::settle() noexcept {
+  const std::size_t left = std::exchange(held_, 0) + pool_->collect(*this);
   if (left > 0) pool_->give_back(left);
 }
 

@@ -52,6 +52,10 @@ void progress::on_event(const event& e) {
       break;
     case event_kind::node_stopping:
       break;
+    case event_kind::node_attempt_failed:
+      running_.erase(key);
+      ++waiting_;
+      break;
     case event_kind::node_ended:
       if (e.node() != node_kind::call) return;
       if (running_.erase(key) == 0) --waiting_;

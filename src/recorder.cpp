@@ -35,10 +35,17 @@ node_number recorder::note_join_opened(sequence& s) noexcept {
 }
 
 void recorder::note_join_closed(node_number n, sequence& s) noexcept {
+  const node_number last = s.last;
   s.leave(n);
   n &= ~join_bit;
-  if (join_record* r = joins_.at(n)) r->has_ended = true;
-  else old_joins_.erase(n);
+  join_record* r = joins_.at(n);
+  if (!r) {
+    old_joins_.erase(n);
+    return;
+  }
+  r->has_ended = true;
+  r->has_inner_steps = last != r->where.after;
+  r->where.after = last;
 }
 
 node_record* recorder::find_old(node_number n) noexcept {
@@ -46,56 +53,62 @@ node_record* recorder::find_old(node_number n) noexcept {
   return found == old_live_.end() ? nullptr : &found->second;
 }
 
+// Folding first does what may fail for want of memory, beside the records, and then what cannot: so it leaves nothing
+// half done, and is tried again.
+
 void recorder::fold_nodes() noexcept {
   const std::size_t blocks = std::min(folded_blocks, nodes_.blocks());
   const node_number end = nodes_.first() + blocks * record_log<node_record>::block_size;
+  std::map<node_number, node_record> live;
+  std::map<node_number, node_record> failed;
+  ended_counts others;
   try {
     for (node_number n = nodes_.first(); n < end; ++n) {
-      node_record& r = *nodes_.at(n);
-      if (!r.tool) continue;  // folded before memory ran out
-      if (r.live) {
-        old_live_.emplace(n, r);
-      } else {
-        if (r.state == node_state::failed) keep_failure(n, r);
-        else folded_.add(r.state);
-        --ended_;
-      }
-      r.tool = nullptr;
+      const node_record& r = *nodes_.at(n);
+      if (r.live) live.emplace_hint(live.end(), n, r);
+      else if (r.state == node_state::failed) failed.emplace_hint(failed.end(), n, r);
+      else others.add(r.state);
     }
   } catch (const std::bad_alloc&) {
     return;
   }
+  ended_ -= blocks * record_log<node_record>::block_size - live.size();
+  folded_.add(others);
+  old_live_.merge(live);
+  old_failed_.merge(failed);
+  limit_failures();
   nodes_.drop_blocks(blocks);
   failed_attempts_.erase(failed_attempts_.begin(), failed_attempts_.lower_bound(end));
 }
 
 void recorder::fold_old(node_number n) noexcept {
-  const auto found = old_live_.find(n);
-  try {
-    if (found->second.state == node_state::failed) keep_failure(n, found->second);
-    else folded_.add(found->second.state);
-  } catch (const std::bad_alloc&) {
-    folded_.add(node_state::failed);
+  auto ended = old_live_.extract(n);
+  if (ended.mapped().state == node_state::failed) {
+    old_failed_.insert(std::move(ended));
+    limit_failures();
+  } else {
+    folded_.add(ended.mapped().state);
   }
-  old_live_.erase(found);
 }
 
-void recorder::keep_failure(node_number n, const node_record& r) {
-  old_failed_.emplace(n, r);
-  if (old_failed_.size() <= kept_failures) return;
-  old_failed_.erase(old_failed_.begin());
-  folded_.add(node_state::failed);
+void recorder::limit_failures() noexcept {
+  while (old_failed_.size() > kept_failures) {
+    old_failed_.erase(old_failed_.begin());
+    folded_.add(node_state::failed);
+  }
 }
 
 void recorder::fold_joins() noexcept {
   const std::size_t blocks = std::min(folded_blocks, joins_.blocks());
   const node_number end = joins_.first() + blocks * record_log<join_record>::block_size;
+  std::map<node_number, join_record> open;
   try {
     for (node_number n = joins_.first(); n < end; ++n)
-      if (const join_record& r = *joins_.at(n); !r.has_ended) old_joins_.emplace(n, r);
+      if (const join_record& r = *joins_.at(n); !r.has_ended) open.emplace_hint(open.end(), n, r);
   } catch (const std::bad_alloc&) {
     return;
   }
+  old_joins_.merge(open);
   joins_.drop_blocks(blocks);
 }
 
@@ -199,8 +212,8 @@ recording recorder::copy() const {
     if (n.record.state == node_state::running && live_in && live_in->is_stopped())
       n.record.state = node_state::stopping;
     n.record.live = nullptr;
-    if (const auto failed = failed_attempts_.find(n.number); failed != failed_attempts_.end())
-      n.failed_attempts = failed->second;
+    if (const auto attempts = failed_attempts_.find(n.number); attempts != failed_attempts_.end())
+      n.failed_attempts = attempts->second;
   }
   for (const auto& [number, g] : declared_)
     all.graphs.push_back({number, g.run, g.declared, g.live ? g.live->copy_states() : g.ended});

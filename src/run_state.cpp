@@ -173,6 +173,7 @@ void run_state::watch_stop() noexcept {
   if (watch.is_pending()) home().remove_timer(watch);
   watch.run = book_;
   watch.interval = std::chrono::seconds(1);
+  watch.only_watches = true;
   watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
   watch.at = home().now();
   try {
@@ -331,10 +332,20 @@ void refuse_blocking_run() {
     throw error("run() was called from inside a run, whose thread it would block; use `co_await run_async(…)` there");
 }
 
+namespace {
+thread_local constinit bool is_owned_by_runtime = false;
+}
+
+void mark_thread_as_owned() noexcept { is_owned_by_runtime = true; }
+
 void refuse_blocking_wait() {
   if (loop::current())
     throw error(
         "waiting for a run was tried from inside a run, whose thread it would block; use `co_await handle` there");
+  if (is_owned_by_runtime)
+    throw error(
+        "waiting for a run was tried on a thread that a runtime owns, which it would block; use `co_await handle` in a "
+        "task, or wait on a thread of your own");
 }
 
 }  // namespace aethergraph::detail

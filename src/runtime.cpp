@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <iterator>
+#include <thread>
 
 #include "aethergraph/detail/runtime_state.hpp"
 
@@ -17,15 +20,33 @@ namespace detail {
 /// The threads of a runtime that borrows none.
 class own_threads {
  public:
-  explicit own_threads(int threads) : pool_(static_cast<std::size_t>(threads)) {}
+  explicit own_threads(int threads) : io_(threads), work_(boost::asio::make_work_guard(io_)) {
+    try {
+      for (int i = 0; i < threads; ++i)
+        threads_.emplace_back([this] {
+          mark_thread_as_owned();
+          io_.run();
+        });
+    } catch (...) {
+      join();
+      throw;
+    }
+  }
   own_threads(const own_threads&) = delete;
   own_threads& operator=(const own_threads&) = delete;
-  ~own_threads() { pool_.join(); }  // the last handlers of runs that have ended
+  ~own_threads() { join(); }  // after the last handlers of runs that have ended
 
-  [[nodiscard]] boost::asio::any_io_executor executor() { return pool_.get_executor(); }
+  [[nodiscard]] boost::asio::any_io_executor executor() { return io_.get_executor(); }
 
  private:
-  boost::asio::thread_pool pool_;
+  void join() noexcept {
+    work_.reset();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  boost::asio::io_context io_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::vector<std::thread> threads_;
 };
 
 namespace {
@@ -68,16 +89,21 @@ void runtime_state::add_observer(observer& o) {
 void runtime_state::add(const std::shared_ptr<hosted_base>& run) {
   const std::lock_guard lock(mutex_);
   if (!takes_more_) throw error(fmt::format("run '{}' was not started: the runtime was shut down", run->id()));
-  if (runs_.empty()) idle_ = std::make_shared<one_shot>();
+  if (runs_.empty() && ending_ == 0) idle_ = std::make_shared<one_shot>();
   runs_.emplace(run->number(), run);
 }
 
 void runtime_state::remove(const hosted_base& run) noexcept {
+  const std::lock_guard lock(mutex_);
+  runs_.erase(run.number());
+  ++ending_;
+}
+
+void runtime_state::note_end() noexcept {
   std::shared_ptr<one_shot> idle;
   {
     const std::lock_guard lock(mutex_);
-    runs_.erase(run.number());
-    if (runs_.empty()) idle = idle_;
+    if (--ending_ == 0 && runs_.empty()) idle = idle_;
   }
   if (idle) idle->set();
 }

@@ -50,6 +50,7 @@ void scope::cancel(const std::exception_ptr& stop_error) noexcept {
   for (;;) {
     const bool enter = s == this || (!s->is_shielded_ && !s->is_stopped());
     if (enter) s->stop_here(stop_error);
+    if (enter && s != this && s == s->run_) s->run_->note_stop_requested();  // a nested run, with observers of its own
     if (enter && s->first_child_) {
       s = s->first_child_;
       continue;

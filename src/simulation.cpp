@@ -19,7 +19,9 @@ aethergraph::detail::ready_item& simulation::simulated_loop::next_ready() noexce
 
 void simulation::simulated_loop::wait() {
   if (foreign_ > 0 && poll() > 0) return;
-  if (!timers_.empty() && timers_.earliest() != aethergraph::detail::time_point::max()) {
+  // Time goes on only for a timer that leads somewhere, not for one that watches what does not stop.
+  const bool has_next = !timers_.empty() && timers_.earliest() != aethergraph::detail::time_point::max();
+  if (has_next && (!timers_.only_watches() || timers_.earliest() <= now())) {
     if (timers_.earliest() > now()) elapsed_ = timers_.earliest().time_since_epoch();
     expire_timers(now());
     return;

@@ -2,6 +2,8 @@
 
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <utility>
 
@@ -61,10 +63,12 @@ boost::asio::execution_context::id run_registry::id;
 
 struct run_gate::state {
   std::mutex mutex;
-  strand_loop* loop;
+  std::condition_variable has_left;
+  strand_loop* loop = nullptr;
+  std::size_t visits = 0;
 };
 
-run_gate::run_gate(strand_loop& l) : state_(new state{{}, &l}) {}
+run_gate::run_gate(strand_loop& l) : state_(std::make_unique<state>()) { state_->loop = &l; }
 run_gate::~run_gate() = default;
 
 void run_gate::cancel() const {
@@ -74,8 +78,20 @@ void run_gate::cancel() const {
 
 std::optional<loop_reference> run_gate::enter() const {
   const std::lock_guard lock(state_->mutex);
+  ++state_->visits;
   if (!state_->loop || !state_->loop->try_add_reference()) return std::nullopt;
   return loop_reference(*state_->loop, loop_reference::adopt);
+}
+
+void run_gate::leave() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  if (--state_->visits == 0) state_->has_left.notify_all();
+}
+
+void run_gate::close_and_wait() noexcept {
+  std::unique_lock lock(state_->mutex);
+  state_->loop = nullptr;
+  state_->has_left.wait(lock, [this] { return state_->visits == 0; });
 }
 
 void run_gate::close() noexcept {
@@ -118,6 +134,7 @@ void strand_loop::look() noexcept {
       was_delivered_ = true;
     }
     alarm_.cancel();
+    if (gate_) gate_->close_and_wait();
     deliver();
     work_.reset();
     if (registry_.remove(*this)) drop_reference();

@@ -35,11 +35,13 @@ void timer_queue::sift_down(timer& t, std::size_t position) noexcept {
 
 void timer_queue::add(timer& t) {
   heap_.push_back(&t);
+  watches_ += t.only_watches;
   t.order = next_order_++;
   sift_up(t, heap_.size() - 1);
 }
 
 void timer_queue::remove(timer& t) noexcept {
+  watches_ -= t.only_watches;
   const std::size_t hole = t.position;
   t.position = timer::not_pending;
   timer& last = *heap_.back();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,8 @@ class inputs {
   std::vector<std::string> names;
 };
 
-/// Names of what comes out: one, or one for each part of a tuple or struct. As `inputs`.
+/// Names of what comes out: one, or one for each part of a tuple or struct. As `inputs`, but the parts of a struct are
+/// not counted.
 class outputs {
  public:
   template <std::convertible_to<std::string>... Name>
@@ -49,12 +51,12 @@ struct boundary {
   std::vector<std::string> in;
   std::vector<std::string> out;
   std::size_t parameters = 0;
-  std::size_t parts = 0;  // of a tuple; 0: anything else
+  std::size_t parts = 0;  // of a tuple, or one of a scalar; 0: anything else, which may be a struct of any size
 };
 
-/// How many parts a result has that is a tuple; 0 if it is none.
+/// How many parts a result has that is a tuple or a scalar; 0 if it is neither.
 template <class R>
-inline constexpr std::size_t parts_of = 0;
+inline constexpr std::size_t parts_of = std::is_scalar_v<R> ? 1 : 0;
 template <class R>
   requires requires { std::tuple_size<R>::value; }
 inline constexpr std::size_t parts_of<R> = std::tuple_size<R>::value;

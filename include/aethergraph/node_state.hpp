@@ -12,9 +12,9 @@ enum class node_state : std::uint8_t {
   running,    ///< its body has started
   stopping,   ///< its body has started, was asked to stop, and has not ended yet
   done,       ///< returned, even if it was asked to stop
-  failed,     ///< threw something else than the request to stop
+  failed,     ///< threw something else than the request to stop, or was refused (for bad options)
   cancelled,  ///< started, was asked to stop, and ended by that
-  skipped     ///< never started
+  skipped     ///< never started, since it was asked to stop before
 };
 
 enum class node_kind : std::uint8_t {

@@ -17,8 +17,8 @@ class run_state;
 }
 
 /// What an event says. Of one run they come in this order: `run_started`; then for each node `node_made`,
-/// `node_started` unless it is skipped, `node_stopping` and `node_attempt_failed` any number of times (each of the latter
-/// is followed by another `node_started`, or by the end), `node_ended`; then `run_ended`.
+/// `node_started` unless its body never does (skipped, or refused for bad options), `node_stopping` and
+/// `node_attempt_failed` any number of times (after the latter it starts again, or ends), `node_ended`; then `run_ended`.
 enum class event_kind : std::uint8_t {
   run_started,    ///< the run has begun; its body has not
   node_made,      ///< a tool was called or a nested run begun: it waits for its slot, or will start right now
@@ -44,7 +44,7 @@ class event {
   [[nodiscard]] std::string_view run_name() const noexcept;
 
   /// The number of the root run in this process, the same for all that nests in it: with `number()` it identifies a
-  /// node.
+  /// node. Where the root run records nothing, that of the observed run takes its place, here and below.
   [[nodiscard]] std::uint64_t root_number() const noexcept;
 
   /// Whether it is about a node, and not about the run itself.

@@ -39,7 +39,8 @@ class run_handle {
   /// Its nodes: as they stand now, between two steps of the run, or as they ended. Waits while a body computes.
   [[nodiscard]] task_graph graph() const { return run().graph(); }
 
-  /// Blocks the calling thread until the run has ended. Errors: `error` inside a run, whose thread it would block.
+  /// Blocks the calling thread until the run has ended. Errors: `error` inside a run, or on a thread that a runtime
+  /// owns, which it would block.
   void wait() const {
     detail::refuse_blocking_wait();
     run().ended.wait();

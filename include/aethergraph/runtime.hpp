@@ -96,7 +96,7 @@ class runtime {
 
   /// Takes no more runs, asks the live ones to stop, and waits for them, up to so long. Blocks the calling thread.
   /// Returns: what has not ended by then, such as "fetch#3 of batch_agent#17": nothing is abandoned, call it again.
-  /// Errors: `error` inside a run.
+  /// Errors: `error` inside a run, or on a thread that a runtime owns.
   std::vector<std::string> shutdown(duration patience);
 
   /// Who waits for what: the live runs with their slots, their calls and what those wait for, as text for people.

@@ -93,7 +93,8 @@ class task_graph {
   /// How the run stands: running, stopping, done, failed or cancelled.
   [[nodiscard]] node_state state() const noexcept;
 
-  /// The nodes, in the order in which they were made. Up to 100,000 that have ended are listed, and every other.
+  /// The nodes, in the order in which they were made: of those that have ended the newest, 100,000 at most; up to
+  /// 10,000 older ones that failed; and every one that has not ended.
   [[nodiscard]] const std::vector<node_view>& nodes() const;
   /// The joins that something happened after, and those that have not ended; in the order in which they were made.
   [[nodiscard]] const std::vector<join_view>& joins() const;

@@ -56,17 +56,38 @@ const ag::tool coroutine_tool{"coroutine_tool", [](int x) -> ag::task<int> { co_
 const ag::tool function_tool{"function_tool", [](int x) { return bench::work_on(x); }};
 
 template <auto& Work>
-void run_loop(benchmark::State& state) {
+void run_loop(benchmark::State& state, const ag::run_options& options) {
   const ag::graph_fn loop{"loop", []() -> ag::task<std::int64_t> {
     std::int64_t sum = 0;
     for (int i = 0; i < items; ++i) sum += co_await Work(i);
     co_return sum;
   }};
-  for (auto _ : state) bench::check_sum(state, items, ag::run(loop()));
+  for (auto _ : state) bench::check_sum(state, items, ag::run(loop(), options));
   bench::count_items(state, items);
 }
-BENCHMARK(run_loop<task_work>)->Name("call in a loop/ag::task");
-BENCHMARK(run_loop<coroutine_tool>)->Name("call in a loop/ag::tool, a coroutine");
-BENCHMARK(run_loop<function_tool>)->Name("call in a loop/ag::tool, a plain function");
+template <auto& Work, ag::record::level Level = ag::record::nodes>
+void recorded_loop(benchmark::State& state) {
+  run_loop<Work>(state, {.record = Level});
+}
+BENCHMARK(recorded_loop<task_work>)->Name("call in a loop/ag::task");
+BENCHMARK(recorded_loop<coroutine_tool>)->Name("call in a loop/ag::tool, a coroutine");
+BENCHMARK(recorded_loop<function_tool>)->Name("call in a loop/ag::tool, a plain function");
+BENCHMARK(recorded_loop<coroutine_tool, ag::record::off>)->Name("call in a loop/ag::tool, record off");
+BENCHMARK(recorded_loop<coroutine_tool, ag::record::times>)->Name("call in a loop/ag::tool, record times");
+
+class counting_observer final : public ag::observer {
+ public:
+  void on_event(const ag::event& e) override { ended_ += e.kind() == ag::event_kind::node_ended; }
+  [[nodiscard]] std::int64_t ended() const { return ended_; }
+
+ private:
+  std::int64_t ended_ = 0;
+};
+void observed_loop(benchmark::State& state) {
+  counting_observer o;
+  run_loop<coroutine_tool>(state, {.observer = &o});
+  if (o.ended() != state.iterations() * items) state.SkipWithError("not every event came");
+}
+BENCHMARK(observed_loop)->Name("call in a loop/ag::tool, an observer");
 
 }  // namespace

@@ -30,6 +30,8 @@ class medians final : public benchmark::BenchmarkReporter {
       }
       names_[run.family_index] = name;
       times_[name].push_back(1e9 / run.counters.at("items_per_second"));
+      if (const auto bytes = run.counters.find("bytes_per_item"); bytes != run.counters.end())
+        bytes_[name] = bytes->second;
     }
   }
 
@@ -43,6 +45,12 @@ class medians final : public benchmark::BenchmarkReporter {
     std::ranges::sort(sorted);
     const std::size_t middle = sorted.size() / 2;
     return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+
+  /// Bytes an item took; 0 if nobody counted them.
+  [[nodiscard]] double bytes_of(const std::string& name) const {
+    const auto found = bytes_.find(name);
+    return found == bytes_.end() ? 0 : found->second;
   }
 
   /// The first of each group is what the others are compared with.
@@ -61,6 +69,7 @@ class medians final : public benchmark::BenchmarkReporter {
 
  private:
   std::map<std::string, std::vector<double>> times_;
+  std::map<std::string, double> bytes_;
   std::map<std::int64_t, std::string> names_;  // in the order of registration
   bool has_failed_ = false;
 };
@@ -92,11 +101,19 @@ int main(int argc, char** argv) {
   fmt::print("\n");
   const std::string tool = call + "ag::tool, a coroutine", bare = call + "bare coroutine";
   const std::string transfer = bare + ", symmetric transfer";
-  print_ratio(m, "capped call / bare coroutine", tool, m.of(bare) < m.of(transfer) ? bare : transfer, "aim <= 2");
+  const std::string& best_bare = m.of(bare) < m.of(transfer) ? bare : transfer;
+  print_ratio(m, "capped call, not recorded / bare coroutine", call + "ag::tool, record off", best_bare, "aim <= 2");
+  print_ratio(m, "capped call, recorded / bare coroutine", tool, best_bare, "aim <= 4");
+  print_ratio(m, "capped call, recorded with times / bare coroutine", call + "ag::tool, record times", best_bare,
+      "two clock readings");
+  print_ratio(m, "capped call, observed / bare coroutine", call + "ag::tool, an observer", best_bare,
+      "three events, a clock reading each");
   print_ratio(m, "Asio gather / ours, Asio without a cap", gather + "Asio parallel_group, no cap",
       gather + "ag::gather, cap 4", "aim >= 10");
   print_ratio(m, "Asio gather / ours, both capped", gather + "Asio parallel_group and channel, cap 4",
       gather + "ag::gather, cap 4", "aim >= 10");
   if (const double run = m.of("empty run/ag::run"); run > 0) fmt::print("empty run = {:.0f} ns (aim < 1000)\n", run);
+  if (const double bytes = m.bytes_of("memory/recorded node"); bytes > 0)
+    fmt::print("memory of a recorded node = {:.0f} bytes (aim <= 160)\n", bytes);
   return m.has_failed() ? 1 : 0;
 }

@@ -1,12 +1,19 @@
-// Random programs under many seeds: nested runs, tools awaiting tools, gather, race, failure, cancellation.
+// Random programs under many seeds: nested runs, tools awaiting tools, gather, race, failure, cancellation; recorded,
+// observed, and hosted.
 
 #include <aethergraph/aethergraph.hpp>
 #include <algorithm>
-#include <map>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+#include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/door.hpp"
+#include "support/event_check.hpp"
 
 namespace ag = aethergraph;
 using namespace std::chrono_literals;
@@ -34,6 +41,7 @@ class random_program {
   ag::task<int> body(int depth) { return steps(new_run(cap_), depth, 3); }
   ledger seen;
   int cap_ = 1;
+  test::gauge* all_leaves_ = nullptr;  // of all programs of a runtime
 
  private:
   struct entry {
@@ -53,7 +61,9 @@ class random_program {
   struct leaf {
     ledger& seen;
     std::size_t run;
-    leaf(ledger& l, std::size_t r) : seen(l), run(r) {
+    std::optional<test::gauge::inside> counted;
+    leaf(ledger& l, std::size_t r, test::gauge* all) : seen(l), run(r) {
+      if (all) counted.emplace(*all);
       auto& mine = seen.runs[run];
       mine.most_leaves = std::max(mine.most_leaves, ++mine.leaves_running);
     }
@@ -101,14 +111,14 @@ class random_program {
   ag::tool<int(std::size_t, std::size_t, int)> leaf_tool{
       "leaf", [this](std::size_t call, std::size_t run, int) -> ag::task<int> {
     const entry here(seen, call);
-    const leaf counted(seen, run);
+    const leaf counted(seen, run, all_leaves_);
     co_await pause();
     if (below(40) == 0) throw std::runtime_error("failed on purpose");
     co_return 1;
   }};
   ag::tool<int(std::size_t, std::size_t, int)> plain{"plain", [this](std::size_t call, std::size_t run, int) {
     const entry here(seen, call);
-    const leaf counted(seen, run);
+    const leaf counted(seen, run, all_leaves_);
     return 1;
   }};
 
@@ -167,6 +177,34 @@ class random_program {
   std::mt19937 random_;
 };
 
+void check(const ledger& seen) {
+  CHECK(seen.open_bodies == 0);
+  CHECK(seen.starts == seen.ends);
+  CHECK(std::all_of(seen.starts.begin(), seen.starts.end(), [](int n) { return n <= 1; }));
+  for (const ledger::run& run : seen.runs) {
+    CHECK(run.leaves_running == 0);
+    CHECK(run.most_leaves <= run.cap);
+  }
+}
+
+/// The graph shows each call whose body has started, and no other as started.
+void check(const ledger& seen, const ag::task_graph& graph) {
+  int started = 0;
+  for (const ag::task_graph::node_view& n : graph.nodes()) {
+    CHECK(ag::has_ended(n.state));
+    if (n.kind == ag::node_kind::call) started += n.attempts;
+  }
+  CHECK(started == std::accumulate(seen.starts.begin(), seen.starts.end(), 0));
+  CHECK(graph.folded().total() == 0);
+  CHECK(graph.topological_order().size() == graph.nodes().size());
+}
+
+void check(const test::event_check& events, const ag::task_graph& graph) {
+  CHECK(events.wrong() == std::vector<std::string>());
+  CHECK(events.is_complete());
+  CHECK(events.differences(graph) == std::vector<std::string>());
+}
+
 /// How a program ended, and all that it did, in a form that can be compared.
 struct trace {
   std::string outcome;
@@ -181,6 +219,11 @@ trace explore(unsigned seed) {
   ag::testing::simulation sim(seed);
   ag::run_options options{.max_concurrency = program.cap_};
   if (seed % 5 == 0) options.deadline = std::chrono::milliseconds(seed % 11);
+  const ag::record levels[] = {ag::record::off, ag::record::nodes, ag::record::times};
+  options.record = levels[seed % 3];
+  test::event_check events;
+  const bool is_observed = seed % 2 == 0;
+  if (is_observed) options.observer = &events;
   const auto r = sim.try_run(program.body(3), options);
 
   INFO("seed " << seed);
@@ -195,13 +238,10 @@ trace explore(unsigned seed) {
     CHECK(is_expected);
   }
   CHECK(r.peak_concurrency() <= static_cast<std::size_t>(program.cap_));
-  CHECK(program.seen.open_bodies == 0);
-  CHECK(program.seen.starts == program.seen.ends);
-  CHECK(std::all_of(program.seen.starts.begin(), program.seen.starts.end(), [](int n) { return n <= 1; }));
-  for (const ledger::run& run : program.seen.runs) {
-    CHECK(run.leaves_running == 0);
-    CHECK(run.most_leaves <= run.cap);
-  }
+  check(program.seen);
+  if (is_observed || options.record != ag::record::off) check(program.seen, r.graph());
+  else CHECK(r.graph().nodes().empty());
+  if (is_observed) check(events, r.graph());
   return t;
 }
 
@@ -223,4 +263,63 @@ TEST_CASE("1,000 random programs keep their caps, end every call once and leave 
 
 TEST_CASE("a random program takes the same course for the same seed") {
   for (unsigned seed = 1; seed <= 100; ++seed) CHECK(explore(seed) == explore(seed));
+}
+
+TEST_CASE("300 random programs side by side on a runtime over a borrowed io_context keep its cap and their own") {
+  struct hosted_program {
+    explicit hosted_program(unsigned seed, boost::asio::io_context& io) : program(seed), asks_to_stop(io) {}
+    random_program program;
+    boost::asio::steady_timer asks_to_stop;
+    test::event_check events;
+    ag::run_handle<int> handle;
+    bool was_asked = false;
+  };
+  boost::asio::io_context io;
+  ag::runtime rt(io, {.max_concurrency = 5});
+  test::gauge leaves;
+  std::list<hosted_program> all;
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    hosted_program& p = all.emplace_back(seed, io);
+    p.program.cap_ = static_cast<int>(seed % 8) + 1;
+    p.program.all_leaves_ = &leaves;
+    p.handle = ag::start(rt, p.program.body(3), {.max_concurrency = p.program.cap_, .observer = &p.events});
+    if (seed % 3 == 0) {
+      p.asks_to_stop.expires_after(std::chrono::microseconds(200 * seed));
+      p.asks_to_stop.async_wait([&p](boost::system::error_code) {
+        p.was_asked = true;
+        p.handle.cancel();
+      });
+    }
+  }
+  while (!rt.runs().empty()) {
+    REQUIRE(io.run_one() > 0);
+    if (all.front().handle.done()) continue;
+    static_cast<void>(rt.dump());
+    static_cast<void>(all.front().handle.graph().pretty());
+  }
+  io.run();
+
+  int values = 0;
+  int stopped = 0;
+  for (const hosted_program& p : all) {
+    INFO("run " << p.handle.id());
+    REQUIRE(p.handle.done());
+    try {
+      p.handle.get();
+      ++values;
+    } catch (const ag::cancelled&) {
+      CHECK(p.was_asked);
+      ++stopped;
+    } catch (const std::exception& e) {
+      CHECK(std::string(e.what()) == "failed on purpose");
+    }
+    check(p.program.seen);
+    check(p.program.seen, p.handle.graph());
+    check(p.events, p.handle.graph());
+  }
+  CHECK(values > 50);
+  CHECK(stopped > 5);
+  CHECK(leaves.now() == 0);
+  CHECK(leaves.most() == 5);
+  CHECK(rt.permits_held() == 0);
 }

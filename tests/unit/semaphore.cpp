@@ -262,3 +262,65 @@ TEST_CASE("waiters on different threads may be cancelled while permits are hande
   for (auto& t : threads) t.join();
   CHECK(sem.available() == 1);
 }
+
+TEST_CASE("a permit wakes each waiter on the thread of its own run") {
+  ag::semaphore sem{1};
+  std::atomic<int> elsewhere = 0;
+  const auto guarded = [&](std::thread::id home) -> ag::task<> {
+    for (int i = 0; i < 200; ++i) {
+      const auto permit = co_await sem.acquire();
+      elsewhere += std::this_thread::get_id() != home;
+      if (i % 20 == 0) co_await ag::sleep_for(std::chrono::microseconds{10});
+    }
+  };
+  const auto body = [&](std::thread::id home) -> ag::task<> { co_await ag::gather(guarded(home), guarded(home)); };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { ag::run(body(std::this_thread::get_id())); });
+  for (auto& t : threads) t.join();
+  CHECK(elsewhere == 0);
+  CHECK(sem.available() == 1);
+}
+
+TEST_CASE("a permit wakes a waiter of a hosted run on the strand of that run") {
+  ag::semaphore sem{2};
+  ag::runtime one({.threads = 2});
+  ag::runtime other({.threads = 2});
+  const auto body = [](ag::semaphore& s) -> ag::task<int> {
+    int unguarded = 0;  // two steps at once would lose counts, and ThreadSanitizer would tell
+    const auto count = [](ag::semaphore& shared, int& n) -> ag::task<> {
+      for (int i = 0; i < 50; ++i) {
+        const auto permit = co_await shared.acquire();
+        ++n;
+        if (i % 10 == 0) co_await ag::sleep_for(std::chrono::microseconds{10});
+      }
+    };
+    co_await ag::gather(count(s, unguarded), count(s, unguarded), count(s, unguarded));
+    co_return unguarded;
+  };
+  std::vector<ag::run_handle<int>> handles;
+  for (int i = 0; i < 4; ++i) {
+    handles.push_back(ag::start(one, body(sem)));
+    handles.push_back(ag::start(other, body(sem)));
+  }
+  for (const auto& h : handles) CHECK(h.get() == 150);
+  CHECK(sem.available() == 2);
+}
+
+TEST_CASE("hosted runs that are cancelled while permits are handed over lose none") {
+  ag::semaphore sem{1};
+  ag::runtime rt({.threads = 3});
+  const auto body = [](ag::semaphore& s) -> ag::task<> {
+    for (int i = 0; i < 20; ++i) {
+      const auto permit = co_await s.acquire();
+      co_await ag::sleep_for(std::chrono::microseconds{10});
+    }
+  };
+  for (int i = 0; i < 50; ++i) {
+    std::vector<ag::run_handle<void>> handles;
+    for (int n = 0; n < 6; ++n) handles.push_back(ag::start(rt, body(sem)));
+    std::this_thread::sleep_for(std::chrono::microseconds{30 * i});
+    for (const auto& h : handles) h.cancel();
+    for (const auto& h : handles) h.wait();
+    REQUIRE(sem.available() == 1);
+  }
+}

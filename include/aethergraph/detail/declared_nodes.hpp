@@ -29,6 +29,9 @@ inline constexpr node_number declared_bit = node_number{1} << 62;
 }
 [[nodiscard]] constexpr std::uint32_t entry_of(node_number n) noexcept { return static_cast<std::uint32_t>(n); }
 
+/// The time of what has not happened, or was not looked at: a run's clock may begin at zero.
+inline constexpr time_point no_time = time_point::min();
+
 /// A byte an entry: its node_state, and why it was or will be skipped.
 struct entry_state {
   static constexpr std::uint8_t state_bits = 0x07;
@@ -48,8 +51,8 @@ struct declared_states {
     std::exception_ptr cause;
   };
   struct times {
-    time_point start{};
-    time_point end{};
+    time_point start = no_time;
+    time_point end = no_time;
   };
   std::vector<std::uint8_t> states;  // entry_state; empty: none has started
   std::vector<failure> causes;       // of those that failed or were cancelled, in the order in which they ended

@@ -92,13 +92,14 @@ class hosted : public hosted_base {
 /// A place in a runtime's list of live runs, and the runtime's loans. Any thread.
 class hosting {
  public:
-  /// Errors: `error` when the runtime takes no more runs.
   hosting(std::shared_ptr<runtime_state> r, std::shared_ptr<hosted_base> run, loop& l);
   hosting(const hosting&) = delete;
   hosting& operator=(const hosting&) = delete;
   ~hosting();
 
   [[nodiscard]] aethergraph::detail::host& host() noexcept { return host_; }
+  /// From here on others find the run, look at it and cancel it. Errors: `error` when the runtime takes no more runs.
+  void begin();
   /// The run has ended, and its result is there.
   void end() noexcept;
 
@@ -122,6 +123,7 @@ class hosted_run final : public strand_run<A> {
     this->set_host(hosting_.host());
     this->allow_looks();
     state_->set_gate(this->gate());
+    hosting_.begin();
   }
 
  private:

@@ -80,6 +80,8 @@ class permit_account : ready_item {
   void release(permit_request& r) noexcept;
   /// A waiting call gives up its place.
   void leave(permit_request& r) noexcept;
+  /// Nothing of the run holds or wants a permit any more: gives back those that came too late.
+  void settle() noexcept;
 
   [[nodiscard]] std::size_t held() const noexcept { return held_; }
 

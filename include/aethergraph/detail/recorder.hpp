@@ -29,8 +29,8 @@ struct node_record {
   const scope* live = nullptr;  // what it runs in; null once it has ended
   std::exception_ptr cause;
   place where;
-  time_point start{};
-  time_point end{};
+  time_point start = no_time;
+  time_point end = no_time;
   std::int32_t attempts = 0;
   node_state state = node_state::waiting;
   node_kind kind = node_kind::call;
@@ -42,8 +42,9 @@ void append_place(std::string& path, const place& p);
 
 /// One join: a combinator, whose children come together in it.
 struct join_record {
-  place where;
+  place where;  // `after` it: what ended last before it, or (as_completed) while it was open
   bool has_ended = false;
+  bool has_inner_steps = false;  // something was awaited while it was open, beside its children
 };
 
 /// Numbered records, the oldest of which can be dropped. They come in small blocks, which the allocator of coroutine
@@ -54,7 +55,7 @@ class record_log {
  public:
   static constexpr std::size_t block_size = 16;
 
-  explicit record_log(node_number first) noexcept : base_(first) {}
+  explicit record_log(node_number first = 1) noexcept : base_(first) {}
 
   /// The number of a new record. When memory has run out there is none behind it.
   node_number add() noexcept {
@@ -116,6 +117,12 @@ struct ended_counts {
         : s == node_state::cancelled ? cancelled
                                      : skipped);
   }
+  void add(const ended_counts& o) noexcept {
+    done += o.done;
+    failed += o.failed;
+    cancelled += o.cancelled;
+    skipped += o.skipped;
+  }
 };
 
 /// A copy of what a recorder holds, at one moment.
@@ -148,9 +155,8 @@ struct recording {
 /// It is bounded for runs that live for ever: beyond `kept_nodes` ended ones the oldest are folded into counts; failed
 /// ones are kept longer, up to `kept_failures` of them. Static graphs that have ended are folded whole, the last one
 /// never.
-// Invariant: ended_ counts the ended records of nodes_; the maps hold records older than nodes_.first(): old_live_
-// those
-//            that have not ended, old_failed_ those that have failed.
+// Invariant: ended_ counts the ended records of nodes_, at most kept_nodes between two steps; the maps hold records
+//            older than nodes_.first(): old_live_ those that have not ended, old_failed_ those that have failed.
 class recorder {
  public:
   static constexpr std::size_t kept_nodes = 100'000;
@@ -168,8 +174,6 @@ class recorder {
 
   /// A node was made, the next in this sequence. `live` until it has ended.
   node_number note_made(const tool_info& tool, node_kind kind, sequence& s, const scope& live) noexcept {
-    if (nodes_.is_block_full() && ended_ > kept_nodes) [[unlikely]]
-      fold_nodes();
     const node_number n = nodes_.add();
     if (node_record* r = nodes_.at(n)) [[likely]] {
       r->tool = &tool;
@@ -196,9 +200,9 @@ class recorder {
     r->state = state;
     r->live = nullptr;
     if (cause) r->cause = cause;
-    if (n >= nodes_.first()) [[likely]]
-      ++ended_;
-    else fold_old(n);
+    if (n < nodes_.first()) [[unlikely]]
+      fold_old(n);
+    else if (++ended_ > kept_nodes) [[unlikely]] fold_nodes();
     return state;
   }
 
@@ -249,10 +253,10 @@ class recorder {
   void fold_nodes() noexcept;
   void fold_joins() noexcept;
   void fold_old(node_number n) noexcept;
-  void keep_failure(node_number n, const node_record& r);
+  void limit_failures() noexcept;
 
   record_log<node_record> nodes_;
-  record_log<join_record> joins_{1};
+  record_log<join_record> joins_;
   std::size_t ended_ = 0;
   const bool with_times_;
   time_point start_{};

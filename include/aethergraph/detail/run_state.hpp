@@ -108,6 +108,8 @@ class run_state : public scope {
     while (r->outer_) r = r->outer_;
     return *r;
   }
+  /// The run that numbers the nodes of this one: the root, unless that records nothing.
+  [[nodiscard]] const run_state& book() const noexcept { return *book_; }
   [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
   [[nodiscard]] std::vector<partial_output>& outputs() noexcept { return outputs_; }
@@ -202,8 +204,11 @@ class run_state : public scope {
 /// A duration as errors show it: in milliseconds where that is exact.
 [[nodiscard]] std::string to_text(duration d);
 
-/// Refuses what would block a thread that is executing a run, or that a runtime owns. Errors: `error`.
+/// Refuses what would block a thread that is executing a run. Errors: `error`.
 void refuse_blocking_run();
+/// The same, also on a thread that a runtime owns, which the run that is waited for may need.
 void refuse_blocking_wait();
+/// Said by each thread that a runtime owns.
+void mark_thread_as_owned() noexcept;
 
 }  // namespace aethergraph::detail

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/thread_pool.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,7 +22,7 @@
 namespace aethergraph::detail {
 
 /// Any thread.
-// Invariant: idle_ is set while runs_ is empty; a new one stands there as soon as there is a run.
+// Invariant: idle_ is set while runs_ is empty and ending_ is 0; a new one stands there as soon as there is a run.
 class runtime_state {
  public:
   runtime_state(boost::asio::any_io_executor ex, const runtime_options& o);
@@ -36,7 +36,9 @@ class runtime_state {
 
   /// A run begins. Errors: `error` when no more are taken.
   void add(const std::shared_ptr<hosted_base>& run);
+  /// It has ended, and is found no more; `note_end` follows, when its handles say so.
   void remove(const hosted_base& run) noexcept;
+  void note_end() noexcept;
   [[nodiscard]] host lend() const;
   [[nodiscard]] const std::shared_ptr<permit_pool>& permits() const noexcept { return permits_; }
 
@@ -63,6 +65,7 @@ class runtime_state {
   mutable std::mutex mutex_;
   std::vector<observer*> observers_;
   std::map<std::uint64_t, std::shared_ptr<hosted_base>> runs_;
+  std::size_t ending_ = 0;  // removed, but their handles do not say so yet
   std::shared_ptr<one_shot> idle_;
   bool takes_more_ = true;
 };

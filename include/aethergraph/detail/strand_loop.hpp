@@ -28,11 +28,27 @@ class run_gate {
   enum class sight { seen, busy, over };
   template <class Fn>
   sight look(Fn fn, duration patience = duration::max()) const;
+  /// The run is over: whoever is inside leaves first, since the executor may go as soon as the run has ended.
+  void close_and_wait() noexcept;
+  /// The run is gone.
   void close() noexcept;
 
  private:
-  /// The run, kept from being destroyed, or nothing.
+  /// Counts who is inside, from `enter` on.
+  class visit {
+   public:
+    explicit visit(const run_gate& g) noexcept : gate_(g) {}
+    visit(const visit&) = delete;
+    visit& operator=(const visit&) = delete;
+    ~visit() { gate_.leave(); }
+
+   private:
+    const run_gate& gate_;
+  };
+
+  /// The run, kept from being destroyed, or nothing. Followed by `leave`, when the reference has been dropped.
   [[nodiscard]] std::optional<loop_reference> enter() const;
+  void leave() const noexcept;
 
   struct state;
   std::unique_ptr<state> state_;
@@ -92,6 +108,7 @@ class strand_loop : public loop {
 
 template <class Fn>
 run_gate::sight run_gate::look(Fn fn, duration patience) const {
+  const visit here(*this);
   const std::optional<loop_reference> run = enter();
   if (!run) return sight::over;
   auto& l = static_cast<strand_loop&>(**run);

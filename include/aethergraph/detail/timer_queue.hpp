@@ -37,17 +37,21 @@ struct timer {
   void (*on_expiry)(timer&) noexcept = nullptr;
   std::uint64_t order = 0;  // of timers due at the same time, the one that was added first expires first
   std::size_t position = not_pending;
+  bool only_watches = false;  // nothing goes on when it expires: it tells somebody what has not
 
   static constexpr std::size_t not_pending = static_cast<std::size_t>(-1);
   [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
 };
 
 // A binary heap that tells each timer its position, so that one is removed in O(log n).
-// Invariant: heap_[t.position] == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i].
+// Invariant: heap_[t.position] == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i];
+//            watches_ counts those that only watch.
 class timer_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] time_point earliest() const noexcept { return heap_.front()->at; }
+  /// Whether nothing goes on when the pending ones expire.
+  [[nodiscard]] bool only_watches() const noexcept { return watches_ == heap_.size(); }
 
   void add(timer& t);              // t must not be pending
   void remove(timer& t) noexcept;  // t must be pending
@@ -60,6 +64,7 @@ class timer_queue {
 
   std::vector<timer*> heap_;
   std::uint64_t next_order_ = 0;
+  std::size_t watches_ = 0;
 };
 
 }  // namespace aethergraph::detail

@@ -34,13 +34,17 @@ int main(int argc, char** argv) {
   const int n = argc == 3 ? std::atoi(argv[2]) : 0;
   std::int64_t sum = 0;
   if (mode == "call") {
+    sum = ag::run(calls(n), {.record = ag::record::off});
+  } else if (mode == "recorded_call") {
     sum = ag::run(calls(n));
   } else if (mode == "gather") {
+    sum = ag::run(fan(n), {.record = ag::record::off});
+  } else if (mode == "recorded_gather") {
     sum = ag::run(fan(n));
   } else if (mode == "run") {
     for (int i = 0; i < n; ++i) sum += ag::run(empty(i));
   } else {
-    fmt::print(stderr, "usage: instructions call|gather|run N\n");
+    fmt::print(stderr, "usage: instructions call|recorded_call|gather|recorded_gather|run N\n");
     return 2;
   }
   fmt::print("{}\n", sum);  // so that nothing is left out
