@@ -15,7 +15,8 @@ trap 'rm -rf "$directory"' EXIT
 drawn=0
 for graph in "$directory"/*.dot; do
   [ -f "$graph" ] || fail "no graph was written"
-  dot -Tsvg "$graph" -o "$graph.svg" 2> "$directory/complaints" || fail "dot -Tsvg $(basename "$graph") failed: $(cat "$directory/complaints")"
+  dot -Tsvg "$graph" -o "$graph.svg" 2> "$directory/complaints" \
+    || fail "dot -Tsvg $(basename "$graph") failed: $(cat "$directory/complaints")"
   [ ! -s "$directory/complaints" ] || fail "dot says of $(basename "$graph"): $(cat "$directory/complaints")"
   nodes=$(grep -c '^ *[nj][0-9]* \[' "$graph" || :)
   drawings=$(grep -c 'class="node"' "$graph.svg" || :)
