@@ -20,6 +20,18 @@ std::string_view to_string(node_state s) noexcept {
       "waiting", "running", "stopping", "done", "failed", "cancelled", "skipped"};
   return names[static_cast<std::size_t>(s)];
 }
+std::string_view to_string(node_kind k) noexcept {
+  constexpr std::array<std::string_view, 3> names{"call", "run", "map"};
+  return names[static_cast<std::size_t>(k)];
+}
+std::string_view to_string(task_graph::edge_kind k) noexcept {
+  constexpr std::array<std::string_view, 4> names{"happens_after", "data", "order", "condition"};
+  return names[static_cast<std::size_t>(k)];
+}
+std::string_view to_string(task_graph::join_kind k) noexcept {
+  constexpr std::array<std::string_view, 5> names{"join", "input", "make", "any_of", "output"};
+  return names[static_cast<std::size_t>(k)];
+}
 
 task_graph detail::spec_of(const std::shared_ptr<const plan>& p) {
   return graph_source::make_graph(std::make_shared<const graph_source>(p));
@@ -137,6 +149,8 @@ std::string task_graph::pretty() const {
     todo.pop_back();
     const node_view& n = all[i];
     fmt::format_to(out, "{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
+    if (!n.alias.empty()) fmt::format_to(out, " @{}", n.alias);
+    if (!n.label.empty()) fmt::format_to(out, " #{}", n.label);
     if (!n.inputs.empty()) fmt::format_to(out, " of {}", fmt::join(n.inputs, ", "));
     if (!n.outputs.empty()) fmt::format_to(out, " gives {}", fmt::join(n.outputs, ", "));
     fmt::format_to(out, ": {}", to_string(n.state));

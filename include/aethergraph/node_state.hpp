@@ -25,6 +25,7 @@ enum class node_kind : std::uint8_t {
 
 /// The enumerator's name.
 [[nodiscard]] std::string_view to_string(node_state s) noexcept;
+[[nodiscard]] std::string_view to_string(node_kind k) noexcept;
 
 /// Whether a node in this state has ended.
 [[nodiscard]] constexpr bool has_ended(node_state s) noexcept { return s >= node_state::done; }
