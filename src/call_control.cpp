@@ -59,9 +59,8 @@ void call_control::begin() noexcept {
 }
 
 void call_control::go_on_from_the_list() noexcept {
-  home().make_ready(call_, [](ready_item& i) noexcept {
-    static_cast<call_state&>(static_cast<body_operation&>(i)).control->acquire();
-  });
+  home().make_ready(call_,
+      [](ready_item& i) noexcept { static_cast<call_state&>(static_cast<body_operation&>(i)).control->acquire(); });
 }
 
 // --- waiting for one thing at a time
@@ -136,10 +135,11 @@ std::exception_ptr call_control::check_pools() const {
   for (const call_state* c = call_.caller_across_runs(); c; c = c->caller_across_runs()) {
     const resource_pool* const held = c->control ? c->control->held_pool() : nullptr;
     if (held && held->rank() > controls_.pool->rank())
-      return std::make_exception_ptr(option_error(fmt::format(
-          "tool '{}' needs pool '{}', but a body that it was called from holds pool '{}', which was created later; two such "
-          "bodies could wait for each other: create '{}' first, or call it outside",
-          tool_.name, controls_.pool->name(), held->name(), held->name())));
+      return std::make_exception_ptr(
+          option_error(fmt::format("tool '{}' needs pool '{}', but a body that it was called from holds pool '{}', "
+                                   "which was created later; two such "
+                                   "bodies could wait for each other: create '{}' first, or call it outside",
+              tool_.name, controls_.pool->name(), held->name(), held->name())));
   }
   return nullptr;
 }
@@ -255,14 +255,16 @@ void call_control::attempt_ended() noexcept {
   call_.cancellation = outer_;
   std::exception_ptr error = hooks_.error(call_);
   if (error && has_timed_out_ && is_cancellation(error)) {
-    error = std::make_exception_ptr(timed_out(
-        fmt::format("tool '{}' timed out: attempt {} took longer than {}", tool_.name, attempts_, to_text(*controls_.timeout))));
+    error = std::make_exception_ptr(timed_out(fmt::format(
+        "tool '{}' timed out: attempt {} took longer than {}", tool_.name, attempts_, to_text(*controls_.timeout))));
     hooks_.fail(call_, error);
   }
   const bool was_stopped = outer_->is_stopped() && error && is_cancellation(error);
   if (std::exchange(has_entered_breaker_, false)) {
     using outcome = circuit_breaker::outcome;
-    controls_.breaker->leave(home().now(), !error ? outcome::success : was_stopped ? outcome::neither : outcome::failure);
+    controls_.breaker->leave(home().now(), !error        ? outcome::success
+                                           : was_stopped ? outcome::neither
+                                                         : outcome::failure);
   }
   release_all();
   if (!error || outer_->is_stopped() || !is_worth_another_attempt(error)) return end();

@@ -13,8 +13,8 @@ circuit_breaker::circuit_breaker(std::string_view name, int failures, duration o
     throw option_error(
         fmt::format("circuit_breaker '{}' opens after {} failures; it must be at least 1", name, failures));
   if (open_for <= duration::zero())
-    throw option_error(fmt::format(
-        "circuit_breaker '{}' stays open for {}; it must be more than 0", name, detail::to_text(open_for)));
+    throw option_error(
+        fmt::format("circuit_breaker '{}' stays open for {}; it must be more than 0", name, detail::to_text(open_for)));
 }
 
 circuit_breaker::state circuit_breaker::now() const {
@@ -31,7 +31,8 @@ void circuit_breaker::enter(detail::time_point at) {
   }
   if (state_ == state::half_open)
     throw circuit_open(fmt::format("circuit_breaker '{}' is half open: another attempt finds out", name_));
-  throw circuit_open(fmt::format("circuit_breaker '{}' is open for another {}", name_, detail::to_text(open_until_ - at)));
+  throw circuit_open(
+      fmt::format("circuit_breaker '{}' is open for another {}", name_, detail::to_text(open_until_ - at)));
 }
 
 void circuit_breaker::leave(detail::time_point at, outcome o) noexcept {

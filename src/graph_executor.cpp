@@ -55,6 +55,7 @@ void graph_executor::open(environment& e, receiver& r) {
   ready_ = ready_set(bits, n);
   ready_calls_ = ready_set(bits + words, n);
   flags_ = p.flags.data();
+  rank_ = p.rank.empty() ? nullptr : p.rank.data();
   offsets_ = p.offsets.data();
   first_successor_ = p.first_successor.data();
   successors_ = p.successors.data();
@@ -148,7 +149,7 @@ void graph_executor::run_ready() noexcept {
         }
         state_[e] |= entry_state::is_admitted;
         if (plan_->entries[e].takes_slot()) {
-          ready_calls_.insert(e);
+          insert_call(e);
           continue;
         }
       }
@@ -156,6 +157,7 @@ void graph_executor::run_ready() noexcept {
       return;
     } else {
       e = ready_calls_.take_first();
+      if (rank_) e = plan_->by_rank[e];
     }
     l.count_step();
     state_[e] |= entry_state::is_handed_out;
@@ -169,6 +171,7 @@ bool graph_executor::take_slot() noexcept {
   if (is_queued_) return false;
   if (run().slots.take_free()) return true;
   is_queued_ = true;
+  if (rank_) ticket_.priority = plan_->entries[plan_->by_rank[ready_calls_.first()]].tool->priority;
   run().slots.wait(ticket_);
   return false;
 }

@@ -8,8 +8,7 @@ namespace aethergraph {
 
 std::string_view to_string(event_kind k) noexcept {
   constexpr std::array<std::string_view, 7> names{
-      "run_started", "node_made", "node_started", "node_stopping", "node_ended", "run_ended",
-      "node_attempt_failed"};
+      "run_started", "node_made", "node_started", "node_stopping", "node_ended", "run_ended", "node_attempt_failed"};
   return names[static_cast<std::size_t>(k)];
 }
 

@@ -318,12 +318,14 @@ std::string run_state::identity() const { return fmt::format("{}#{}", name(), id
 
 const void* find_output(const std::vector<partial_output>& all, std::size_t position, std::type_index type) {
   if (position >= all.size())
-    throw error(fmt::format("output {} was asked for, but there are {}, counted from 0; only of a graph that failed are "
-                            "there any", position, all.size()));
+    throw error(
+        fmt::format("output {} was asked for, but there are {}, counted from 0; only of a graph that failed are "
+                    "there any",
+            position, all.size()));
   const partial_output& o = all[position];
   if (o.type != type)
-    throw error(fmt::format("output {} was asked for as '{}', but is a '{}'", position, boost::core::demangle(type.name()),
-        boost::core::demangle(o.type.name())));
+    throw error(fmt::format("output {} was asked for as '{}', but is a '{}'", position,
+        boost::core::demangle(type.name()), boost::core::demangle(o.type.name())));
   return o.value.get();
 }
 

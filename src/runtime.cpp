@@ -77,6 +77,10 @@ runtime_state::runtime_state(boost::asio::any_io_executor ex, const runtime_opti
       options_(o),
       permits_(make_permits(o)),
       idle_(std::make_shared<one_shot>()) {
+  if (o.workers < 0)
+    throw option_error(
+        fmt::format("a runtime has {} workers; it must be at least 0, which means those of the process", o.workers));
+  if (o.workers > 0) workers = std::make_unique<boost::asio::thread_pool>(static_cast<std::size_t>(o.workers));
   if (o.observer) observers_.push_back(o.observer);
   idle_->set();
 }
@@ -114,6 +118,7 @@ host runtime_state::lend() const {
   h.channel = options_.channel;
   h.logger = options_.logger;
   h.observers = observers_;
+  h.workers = workers.get();
   return h;
 }
 

@@ -49,24 +49,26 @@ std::string problem_of(std::string_view name, const tool_options& o) {
   if (!o.pool && o.weight != 1) return wrong("weight", o.weight, "left out where there is no pool");
   if (o.pool && o.weight < 1) return wrong("weight", o.weight, "at least 1");
   if (o.pool && static_cast<std::size_t>(o.weight) > o.pool->capacity())
-    return wrong("weight", o.weight, fmt::format("at most {}, the capacity of pool '{}'", o.pool->capacity(), o.pool->name()));
-  if (!o.rate && !o.rate_key.empty()) return wrong("rate_key", fmt::format("'{}'", o.rate_key), "left out where there is no rate");
+    return wrong(
+        "weight", o.weight, fmt::format("at most {}, the capacity of pool '{}'", o.pool->capacity(), o.pool->name()));
+  if (!o.rate && !o.rate_key.empty())
+    return wrong("rate_key", fmt::format("'{}'", o.rate_key), "left out where there is no rate");
   return {};
 }
 
 std::unique_ptr<const call_controls> controls_of(const tool_options& o) {
   if (!o.timeout && o.retry.max_attempts == 1 && !o.pool && !o.rate && !o.breaker) return nullptr;
-  return std::make_unique<const call_controls>(call_controls{o.timeout, o.retry, o.pool,
-      static_cast<std::size_t>(o.weight), o.rate, std::string(o.rate_key), o.breaker});
+  return std::make_unique<const call_controls>(call_controls{
+      o.timeout, o.retry, o.pool, static_cast<std::size_t>(o.weight), o.rate, std::string(o.rate_key), o.breaker});
 }
 
 /// What tells the options of two tools apart, besides names.
 std::string key_of(const tool_options& o) {
   const retry& r = o.retry;
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", o.timeout.value_or(duration(-1)).count(), r.max_attempts,
-      r.first_delay.count(), r.factor, r.max_delay.count(), r.jitter, r.seed, reinterpret_cast<std::uintptr_t>(r.when),
-      static_cast<const void*>(o.pool), o.weight, static_cast<const void*>(o.rate), o.priority, o.workers,
-      static_cast<const void*>(o.breaker));
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", o.timeout.value_or(duration(-1)).count(),
+      r.max_attempts, r.first_delay.count(), r.factor, r.max_delay.count(), r.jitter, r.seed,
+      reinterpret_cast<std::uintptr_t>(r.when), static_cast<const void*>(o.pool), o.weight,
+      static_cast<const void*>(o.rate), o.priority, o.workers, static_cast<const void*>(o.breaker));
 }
 
 }  // namespace
@@ -78,6 +80,9 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
 
   std::string title = title_of(name, names);
   std::string problem = problem_of(name, o);
+  if (problem.empty() && o.workers && names.is_coroutine)
+    problem = fmt::format(
+        "tool '{}': the option `workers` is for plain functions; a coroutine runs on the strand of its run", name);
   if (problem.empty()) problem = problem_of_names(title, "inputs", names.in, names.parameters);
   if (problem.empty())
     problem = problem_of_names(title, "outputs", names.out, names.parts > 0 ? names.parts : names.out.size());

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <boost/core/demangle.hpp>
+#include <functional>
 #include <iterator>
+#include <numeric>
 #include <unordered_map>
 
 #include "aethergraph/detail/suspend_tracing.hpp"
@@ -405,6 +407,17 @@ std::shared_ptr<const plan> trace::finish() {
   });
   for (; reader < n; ++reader) p.visit_reads(reader, place);
   for (const order_edge& o : p.orders) p.successors[next[o.before]++] = o.after | plan::tolerant;
+
+  const auto priority = [&](std::uint32_t e) { return p.entries[e].tool ? p.entries[e].tool->priority : 0; };
+  bool has_priorities = false;
+  for (std::uint32_t e = 0; e < n && !has_priorities; ++e) has_priorities = priority(e) != 0;
+  if (has_priorities) {
+    p.by_rank.resize(n);
+    std::iota(p.by_rank.begin(), p.by_rank.end(), 0U);
+    std::ranges::stable_sort(p.by_rank, std::greater<>(), priority);
+    p.rank.resize(n);
+    for (std::uint32_t r = 0; r < n; ++r) p.rank[p.by_rank[r]] = r;
+  }
 
   p.offsets.resize(n);
   std::size_t units = 0;

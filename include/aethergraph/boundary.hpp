@@ -51,7 +51,8 @@ struct boundary {
   std::vector<std::string> in;
   std::vector<std::string> out;
   std::size_t parameters = 0;
-  std::size_t parts = 0;  // of a tuple, or one of a scalar; 0: anything else, which may be a struct of any size
+  std::size_t parts = 0;      // of a tuple, or one of a scalar; 0: anything else, which may be a struct of any size
+  bool is_coroutine = false;  // what they are the names of
 };
 
 /// How many parts a result has that is a tuple or a scalar; 0 if it is neither.

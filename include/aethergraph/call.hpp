@@ -12,6 +12,7 @@
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
+#include "aethergraph/detail/worker.hpp"
 #include "aethergraph/node.hpp"
 #include "aethergraph/use_task.hpp"
 
@@ -161,8 +162,10 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
     try {
       if (!(std::is_copy_constructible_v<Args> && ...) && tool.controls->retry.max_attempts > 1)
-        throw option_error(fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
-                                       "leave out the option `retry`, or share the argument", tool.title));
+        throw option_error(
+            fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
+                        "leave out the option `retry`, or share the argument",
+                tool.title));
       control = new call_control(*this, tool, hooks);
     } catch (...) {
       this->outcome.fail(std::current_exception());
@@ -225,6 +228,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
         raw a = invoke(keep);
         spawned_.emplace(*this, a);
         if (!spawned_->start()) return false;
+      } else if (call_.info_->workers && !l.runs_workers_inline()) {
+        start_on_worker(keep);
+        return false;
       } else if constexpr (std::is_void_v<R>) {
         invoke(keep);
         this->outcome.emplace();
@@ -247,8 +253,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
     else return (*call_.callable_)(std::move(a)...);
   }
-  static constexpr attempt_hooks hooks{
-      [](call_state& c, bool keep) noexcept {
+  static constexpr attempt_hooks hooks{[](call_state& c, bool keep) noexcept {
     auto& self = static_cast<operation&>(c);
     return self.run_attempt(self.home_loop(), keep);
   }, [](call_state& c) noexcept -> const std::exception_ptr& { return static_cast<operation&>(c).outcome.error(); },
@@ -345,6 +350,37 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     self.cancellation->home().make_ready(self, &body_operation::finish);
   }
 
+  void start_on_worker(bool keep) {
+    worker_ = std::make_unique<worker_body>(*this);
+    if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->work.stop_flag;
+    worker_->work.start(*this, *worker_, [this, keep] {
+      try {
+        if constexpr (std::is_void_v<R>) {
+          invoke(keep);
+          this->outcome.emplace();
+        } else {
+          this->outcome.emplace(invoke(keep));
+        }
+      } catch (...) {
+        this->outcome.fail(std::current_exception());
+      }
+    });
+  }
+
+  /// A body that is a plain function on a worker thread.
+  struct worker_body : receiver {
+    explicit worker_body(operation& o) noexcept : owner(o) {
+      on_done = [](receiver& r) noexcept {
+        call_state& c = static_cast<worker_body&>(r).owner;
+        c.on_body_end(c);
+      };
+    }
+    operation& owner;
+    worker_operation work;
+  };
+  using worker_if_plain =
+      std::conditional_t<is_task<raw> || is_asio_awaitable<raw>, no_spawned, std::unique_ptr<worker_body>>;
+
   /// A body that is a coroutine of Asio's.
   template <class Raw>
   class spawned_body : public receiver {
@@ -382,6 +418,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool is_refused_ = false;  // it was awaited before
   [[no_unique_address]] std::conditional_t<traits::wants_context, context, no_context> context_{this, call_.info_};
   [[no_unique_address]] spawned_if<raw> spawned_;
+  [[no_unique_address]] worker_if_plain worker_;
 };
 
 }  // namespace detail

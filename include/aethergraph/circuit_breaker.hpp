@@ -25,9 +25,10 @@ class circuit_open : public error {
 /// Refuses the calls of tools with `.breaker = &breaker` while what they call keeps failing.
 ///
 /// Closed: calls run; after `failures` attempts in a row have failed it opens. Open: attempts fail at once with
-/// `circuit_open`, which a retry may wait out. When `open_for` has passed it is half open: one attempt runs, the others are
-/// refused; its success closes the breaker, its failure opens it again. Attempts that were cancelled count as neither.
-/// Thread safety: any thread; runs on different threads may share it. It must outlive them. Time is that of the run.
+/// `circuit_open`, which a retry may wait out. When `open_for` has passed it is half open: one attempt runs, the others
+/// are refused; its success closes the breaker, its failure opens it again. Attempts that were cancelled count as
+/// neither. Thread safety: any thread; runs on different threads may share it. It must outlive them. Time is that of
+/// the run.
 class circuit_breaker {
  public:
   enum class state : std::uint8_t { closed, open, half_open };

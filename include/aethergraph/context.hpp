@@ -1,6 +1,7 @@
 // context: what a tool's or an agent's body is handed.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -18,7 +19,7 @@ namespace aethergraph {
 
 /// Who is running, and the means of its run. A body gets it by a first parameter `ag::context&`.
 ///
-/// It lives as long as the body. Thread safety: only on the strand of its run.
+/// It lives as long as the body. Thread safety: only on the strand of its run; in a body on a worker thread, there.
 class context {
  public:
   context(const context&) = delete;
@@ -47,7 +48,8 @@ class context {
   [[nodiscard]] T& service() const {
     return *static_cast<T*>(run().service(typeid(T)));
   }
-  /// By when this body will be asked to stop: the nearest deadline or timeout around it, by the run's clock; none: never.
+  /// By when this body will be asked to stop: the nearest deadline or timeout around it, by the run's clock; none:
+  /// never.
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
     const auto at = surroundings_->cancellation->deadline();
     if (at == std::chrono::steady_clock::time_point::max()) return std::nullopt;
@@ -55,7 +57,10 @@ class context {
   }
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.
-  [[nodiscard]] bool stop_requested() const noexcept { return surroundings_->cancellation->is_stopped(); }
+  [[nodiscard]] bool stop_requested() const noexcept {
+    if (worker_stop_) return worker_stop_->load(std::memory_order_relaxed);  // relaxed: only the flag matters
+    return surroundings_->cancellation->is_stopped();
+  }
 
  private:
   friend node_logger;
@@ -72,7 +77,8 @@ class context {
   [[nodiscard]] detail::run_state& run() const noexcept { return surroundings_->cancellation->run(); }
 
   const detail::environment* surroundings_;
-  const detail::tool_info* tool_;  // null in the body of an agent
+  const detail::tool_info* tool_;                   // null in the body of an agent
+  const std::atomic<bool>* worker_stop_ = nullptr;  // of a body on a worker thread
 };
 
 }  // namespace aethergraph

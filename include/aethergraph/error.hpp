@@ -42,10 +42,12 @@ class timed_out : public error {
 };
 
 /// Thrown by a tool that knows when it is worth trying again, as servers say in `Retry-After`: the next attempt of its
-/// `retry` option waits so long, whatever the option says of delays. Without further attempts it is a failure like others.
+/// `retry` option waits so long, whatever the option says of delays. Without further attempts it is a failure like
+/// others.
 class retry_after : public error {
  public:
-  explicit retry_after(std::chrono::nanoseconds delay, const std::string& what = "the tool asks to be tried again later")
+  explicit retry_after(
+      std::chrono::nanoseconds delay, const std::string& what = "the tool asks to be tried again later")
       : error(what), delay_(delay) {}
   [[nodiscard]] std::chrono::nanoseconds delay() const noexcept { return delay_; }
 

@@ -18,14 +18,15 @@ class run_state;
 
 /// What an event says. Of one run they come in this order: `run_started`; then for each node `node_made`,
 /// `node_started` unless its body never does (skipped, or refused for bad options), `node_stopping` and
-/// `node_attempt_failed` any number of times (after the latter it starts again, or ends), `node_ended`; then `run_ended`.
+/// `node_attempt_failed` any number of times (after the latter it starts again, or ends), `node_ended`; then
+/// `run_ended`.
 enum class event_kind : std::uint8_t {
-  run_started,    ///< the run has begun; its body has not
-  node_made,      ///< a tool was called or a nested run begun: it waits for its slot, or will start right now
-  node_started,   ///< its body is about to start
-  node_stopping,  ///< its body was asked to stop and has not ended; repeated, after 1 s, 2 s, 4 s… until it has
-  node_ended,     ///< it has ended in the state that the event names; whoever awaits it has not gone on yet
-  run_ended,      ///< the body and all nodes have ended
+  run_started,         ///< the run has begun; its body has not
+  node_made,           ///< a tool was called or a nested run begun: it waits for its slot, or will start right now
+  node_started,        ///< its body is about to start
+  node_stopping,       ///< its body was asked to stop and has not ended; repeated, after 1 s, 2 s, 4 s… until it has
+  node_ended,          ///< it has ended in the state that the event names; whoever awaits it has not gone on yet
+  run_ended,           ///< the body and all nodes have ended
   node_attempt_failed  ///< an attempt has failed, with `failure()`, and another one will follow: `node_started` again
 };
 

@@ -21,8 +21,8 @@ enum class on_error {
 
 /// How often, and after what delays, a tool's body is tried again.
 ///
-/// After the n-th failed attempt the delay is `first_delay` times `factor` to the power of n - 1, at most `max_delay`; a
-/// tool that throws `retry_after` says itself. Of it the part `jitter` is random: 0 none, 1 all ("full jitter"). The
+/// After the n-th failed attempt the delay is `first_delay` times `factor` to the power of n - 1, at most `max_delay`;
+/// a tool that throws `retry_after` says itself. Of it the part `jitter` is random: 0 none, 1 all ("full jitter"). The
 /// random numbers follow from `seed`, the node and the attempt, so that a run is the same each time.
 /// Source of the full jitter: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 struct retry {

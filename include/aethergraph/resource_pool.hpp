@@ -27,14 +27,14 @@ struct pool_waiter : ready_item {
 };
 }  // namespace detail
 
-/// A named number of permits. A tool with `.pool = &pool` (and `.weight = n`, 1 by default) runs its bodies only while it
-/// holds so many of them; a call that waits for them holds no slot of its run.
+/// A named number of permits. A tool with `.pool = &pool` (and `.weight = n`, 1 by default) runs its bodies only while
+/// it holds so many of them; a call that waits for them holds no slot of its run.
 ///
 /// Permits are given first come, first served. A call takes its permits and its slot together or neither: permits that
-/// find no free slot pass to the next who waits. A call whose caller, or a caller of that, holds permits of the same pool
-/// uses those. Pools are ranked by the order of their creation: a body that holds permits of one must not call tools that
-/// need an earlier one, which could deadlock; that is an `option_error`.
-/// Thread safety: any thread; runs on different threads may share it. It must outlive them.
+/// find no free slot pass to the next who waits. A call whose caller, or a caller of that, holds permits of the same
+/// pool uses those. Pools are ranked by the order of their creation: a body that holds permits of one must not call
+/// tools that need an earlier one, which could deadlock; that is an `option_error`. Thread safety: any thread; runs on
+/// different threads may share it. It must outlive them.
 class resource_pool {
  public:
   /// What a pool is doing.

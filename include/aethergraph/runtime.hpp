@@ -31,6 +31,8 @@ struct runtime_options {
   aethergraph::observer* observer = nullptr;
   /// Where `ctx.logger()` writes in runs that name none. Null: standard error.
   aethergraph::logger* logger = nullptr;
+  /// Worker threads of its own for tools with `.workers = true`; 0: those that the whole process shares, one a core.
+  int workers = 0;
 };
 static_assert(detail::option_struct<runtime_options>);
 

@@ -49,6 +49,8 @@ class simulation {
       return aethergraph::detail::time_point{} + elapsed_;
     }
 
+    bool runs_workers_inline() const noexcept override { return true; }
+
    private:
     void set_alarm(aethergraph::detail::time_point) override {}
     aethergraph::detail::ready_item& next_ready() noexcept override;

@@ -41,7 +41,7 @@ class task_graph {
     std::optional<duration> start;  ///< when its body started, from the start of the run; only with `record::times`
     std::optional<duration> end;    ///< when it ended, likewise
     std::vector<std::exception_ptr> failed_attempts;  ///< what attempts before the last one threw
-    std::exception_ptr failure;     ///< why it is not `done`, once it has ended; null if it is
+    std::exception_ptr failure;                       ///< why it is not `done`, once it has ended; null if it is
   };
 
   enum class join_kind : std::uint8_t {

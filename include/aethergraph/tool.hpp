@@ -127,8 +127,14 @@ class tool<R(Args...), F> {
   friend const detail::tool_info& detail::tool_info_of(const tool<S, G>& t) noexcept;
   template <class Callable>
   tool(std::string_view name, Callable callable, const tool_options& options, detail::boundary names)
-      : info_(detail::intern_tool(name, options, std::move(names))), callable_(F(std::move(callable))) {
+      : info_(detail::intern_tool(name, options, with_kind(std::move(names)))), callable_(F(std::move(callable))) {
     if constexpr (!detail::is_any_callable<F>) detail::check_callable<F>();
+  }
+
+  static detail::boundary with_kind(detail::boundary&& names) {
+    using raw = typename detail::callable_traits<F>::raw;
+    names.is_coroutine = detail::is_task<raw> || detail::is_asio_awaitable<raw>;
+    return std::move(names);
   }
 
   const detail::tool_info* info_;

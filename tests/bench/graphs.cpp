@@ -1,5 +1,5 @@
-// Static graphs: time a node of chains, fans, trees, grids and layers, against oneTBB's flow graph on one thread; the cost
-// of tracing a node; a whole run of a small graph.
+// Static graphs: time a node of chains, fans, trees, grids and layers, against oneTBB's flow graph on one thread; the
+// cost of tracing a node; a whole run of a small graph.
 #include <aethergraph/aethergraph.hpp>
 #include <cstdint>
 #include <memory>
@@ -57,8 +57,9 @@ shape layers() {
   for (int i = 0; i < nodes; ++i) {
     const int layer = i / width;
     if (layer == 0) s.reads.emplace_back();
-    else s.reads.push_back({(layer - 1) * width + static_cast<int>(random() % width),
-             (layer - 1) * width + static_cast<int>(random() % width)});
+    else
+      s.reads.push_back({(layer - 1) * width + static_cast<int>(random() % width),
+          (layer - 1) * width + static_cast<int>(random() % width)});
   }
   return s;
 }
@@ -79,14 +80,20 @@ struct tools;
 template <>
 struct tools<false> {
   static inline const ag::tool first{"first", [] { return std::uint32_t(bench::work_on(0)); }};
-  static inline const ag::tool one{"one", [](std::uint32_t a) { return std::uint32_t(bench::work_on(static_cast<int>(a))); }};
-  static inline const ag::tool two{"two", [](std::uint32_t a, std::uint32_t b) { return std::uint32_t(bench::work_on(static_cast<int>(a + b))); }};
+  static inline const ag::tool one{
+      "one", [](std::uint32_t a) { return std::uint32_t(bench::work_on(static_cast<int>(a))); }};
+  static inline const ag::tool two{
+      "two", [](std::uint32_t a, std::uint32_t b) { return std::uint32_t(bench::work_on(static_cast<int>(a + b))); }};
 };
 template <>
 struct tools<true> {
-  static inline const ag::tool first{"first", []() -> ag::task<std::uint32_t> { co_return std::uint32_t(bench::work_on(0)); }};
-  static inline const ag::tool one{"one", [](std::uint32_t a) -> ag::task<std::uint32_t> { co_return std::uint32_t(bench::work_on(static_cast<int>(a))); }};
-  static inline const ag::tool two{"two", [](std::uint32_t a, std::uint32_t b) -> ag::task<std::uint32_t> { co_return std::uint32_t(bench::work_on(static_cast<int>(a + b))); }};
+  static inline const ag::tool first{
+      "first", []() -> ag::task<std::uint32_t> { co_return std::uint32_t(bench::work_on(0)); }};
+  static inline const ag::tool one{"one",
+      [](std::uint32_t a) -> ag::task<std::uint32_t> { co_return std::uint32_t(bench::work_on(static_cast<int>(a))); }};
+  static inline const ag::tool two{"two", [](std::uint32_t a, std::uint32_t b) -> ag::task<std::uint32_t> {
+    co_return std::uint32_t(bench::work_on(static_cast<int>(a + b)));
+  }};
 };
 
 template <bool IsCoroutine>
@@ -96,7 +103,7 @@ ag::graph<std::uint32_t()> build(const shape& s) {
     std::vector<ag::node<std::uint32_t>> all;
     all.reserve(of->reads.size());
     for (const std::vector<int>& r : of->reads)
-      all.push_back(r.empty() ? ag::node<std::uint32_t>(t::first())
+      all.push_back(r.empty()       ? ag::node<std::uint32_t>(t::first())
                     : r.size() == 1 ? t::one(all[static_cast<std::size_t>(r[0])])
                                     : t::two(all[static_cast<std::size_t>(r[0])], all[static_cast<std::size_t>(r[1])]));
     return all.back();
@@ -142,9 +149,9 @@ void tbb_flow(benchmark::State& state) {
   bench::count_items(state, static_cast<int>(s.reads.size()));
 }
 
-#define AETHERGRAPH_SHAPE(SHAPE)                                                                      \
-  BENCHMARK(ours<SHAPE, false>)->Name("graph, " #SHAPE "/ag::graphify, plain functions");             \
-  BENCHMARK(ours<SHAPE, true>)->Name("graph, " #SHAPE "/ag::graphify, coroutines");                   \
+#define AETHERGRAPH_SHAPE(SHAPE)                                                          \
+  BENCHMARK(ours<SHAPE, false>)->Name("graph, " #SHAPE "/ag::graphify, plain functions"); \
+  BENCHMARK(ours<SHAPE, true>)->Name("graph, " #SHAPE "/ag::graphify, coroutines");       \
   BENCHMARK(tbb_flow<SHAPE>)->Name("graph, " #SHAPE "/oneTBB flow graph, continue_node, one thread")
 AETHERGRAPH_SHAPE(chain);
 AETHERGRAPH_SHAPE(tree);
@@ -185,7 +192,8 @@ void tbb_fan(benchmark::State& state) {
   });
   std::vector<std::unique_ptr<node>> all;
   for (std::size_t i = 0; i < nodes; ++i) {
-    all.push_back(std::make_unique<node>(g, [&values, i](const message&) { values[i] = std::uint32_t(bench::work_on(0)); }));
+    all.push_back(
+        std::make_unique<node>(g, [&values, i](const message&) { values[i] = std::uint32_t(bench::work_on(0)); }));
     oneapi::tbb::flow::make_edge(source, *all.back());
     oneapi::tbb::flow::make_edge(*all.back(), sink);
   }

@@ -26,9 +26,9 @@ struct attempt_hooks {
 ///
 /// In each attempt it takes what it needs in this order: permits, a slot, a token; where one is not to be had, it gives
 /// back what it has and waits for that one alone. So nobody holds one thing while waiting for another.
-// Waiting for a slot, or for a permit of the runtime, is the call's own wait, which whoever grants those ends; the others
-// are the control's.
-// Invariant: has_permits_ says whether it holds `weight` permits of its pool; has_slot_ whether it holds a slot;
+// Waiting for a slot, or for a permit of the runtime, is the call's own wait, which whoever grants those ends; the
+// others are the control's. Invariant: has_permits_ says whether it holds `weight` permits of its pool; has_slot_
+// whether it holds a slot;
 //            step_ what it waits for, of which exactly one thing will lead on.
 class call_control : timer, cancellable_wait {
  public:
@@ -85,7 +85,7 @@ class call_control : timer, cancellable_wait {
   const tool_info& tool_;
   const call_controls& controls_;
   const attempt_hooks& hooks_;
-  scope* const outer_;  // that the call was made in
+  scope* const outer_;                  // that the call was made in
   std::optional<scope> attempt_scope_;  // of the attempt under way, or the last one
   pool_wait pool_wait_;
   int attempts_ = 0;

@@ -57,8 +57,8 @@ struct declared_states {
   std::vector<std::uint8_t> states;  // entry_state; empty: none has started
   std::vector<failure> causes;       // of those that failed or were cancelled, in the order in which they ended
   std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts;  // before the last
-  std::vector<times> when;           // an element an entry, or empty
-  std::exception_ptr stop;           // why what has not started was skipped; null: nothing was asked to stop
+  std::vector<times> when;                                                   // an element an entry, or empty
+  std::exception_ptr stop;  // why what has not started was skipped; null: nothing was asked to stop
 };
 
 /// What runs a static graph, as its run sees it. On the run's strand.

@@ -163,7 +163,9 @@ class graph_executor : public declared_nodes, ready_item {
   // --- declared_nodes
   void note_started(std::uint32_t e) noexcept final;
   void note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept final;
-  void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final { failed_attempts_[e].push_back(cause); }
+  void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final {
+    failed_attempts_[e].push_back(cause);
+  }
   [[nodiscard]] const plan& graph() const noexcept final { return *plan_; }
   [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return plan_; }
   [[nodiscard]] declared_states copy_states() const final;
@@ -190,10 +192,11 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool is_condition_true(std::uint32_t e) noexcept;
   void skip(std::uint32_t e) noexcept;
   void skip_waiting() noexcept;
+  void insert_call(std::uint32_t e) noexcept { ready_calls_.insert(rank_ ? rank_[e] : e); }
   void make_ready(std::uint32_t e) noexcept {
     const bool is_skipped = state_[e] & (entry_state::after_failure | entry_state::after_condition);
     if ((flags_[e] & plan::is_free_call) && !is_skipped) [[likely]]
-      ready_calls_.insert(e);
+      insert_call(e);
     else ready_.insert(e);
   }
   void settle_successors(std::uint32_t e, std::uint8_t taint) noexcept {
@@ -226,10 +229,11 @@ class graph_executor : public declared_nodes, ready_item {
   std::uint32_t* open_reads_ = nullptr;
   std::uint8_t* state_ = nullptr;
   ready_set ready_;        // what needs no slot, or is to be looked at first: skipped, guarded
-  ready_set ready_calls_;  // what needs a slot
+  ready_set ready_calls_;  // what needs a slot, by rank
 
   // Of the plan, at hand:
   const std::uint8_t* flags_ = nullptr;
+  const std::uint32_t* rank_ = nullptr;  // null: all calls have the same priority
   const std::uint32_t* offsets_ = nullptr;
   const std::uint32_t* first_successor_ = nullptr;
   const std::uint32_t* successors_ = nullptr;

@@ -1,6 +1,7 @@
 // host: what a runtime lends to each run that it hosts.
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
 #include <vector>
 
 #include "aethergraph/fwd.hpp"
@@ -18,7 +19,8 @@ struct host {
   aethergraph::logger* logger = nullptr;    // null: standard error
   aethergraph::services* services = nullptr;
   key_value_store* kv = nullptr;
-  permit_account* permits = nullptr;  // null: the runtime has no cap
+  permit_account* permits = nullptr;            // null: the runtime has no cap
+  boost::asio::thread_pool* workers = nullptr;  // null: those of the process
   std::vector<observer*> observers;
 };
 

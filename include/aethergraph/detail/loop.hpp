@@ -149,6 +149,9 @@ class loop {
   /// What the runtime that hosts this loop's run lends to it; null where none does.
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
+  /// Whether what is for worker threads runs right here: in a simulation, which is one thread.
+  [[nodiscard]] virtual bool runs_workers_inline() const noexcept { return false; }
+
   /// The loop whose steps this thread is executing, or null. Any thread.
   [[nodiscard]] static loop* current() noexcept;
 

@@ -8,9 +8,9 @@
 
 namespace aethergraph::detail {
 
-/// The least position by itself, so that a chain touches no bits; for each other one a bit, a bit above for each word of
-/// those that is not zero, and so on up to one word. Each operation touches one word a level at most: four of them for 16
-/// million positions. The words are its owner's.
+/// The least position by itself, so that a chain touches no bits; for each other one a bit, a bit above for each word
+/// of those that is not zero, and so on up to one word. Each operation touches one word a level at most: four of them
+/// for 16 million positions. The words are its owner's.
 // Invariant: least_ is nothing exactly if the set is empty, and less than every position that has a bit;
 //            a bit of level n + 1 is set exactly if the word below it is not zero.
 class ready_set {
@@ -39,6 +39,9 @@ class ready_set {
   }
 
   [[nodiscard]] bool empty() const noexcept { return least_ == nothing; }
+
+  /// The least position. The set must not be empty.
+  [[nodiscard]] std::uint32_t first() const noexcept { return least_; }
 
   void insert(std::uint32_t position) noexcept {
     if (least_ == nothing) least_ = position;

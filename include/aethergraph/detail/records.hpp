@@ -91,7 +91,8 @@ struct choice_record {
   Kept kept;  // a kept_sequence or kept_parts of kept_value<…>
 
   void visit(ref_visitor& v) const {
-    kept.visit([&](value_ref r) { v.see(0, r); });
+    std::uint32_t position = 0;
+    kept.visit([&](value_ref r) { v.see(position++, r); });
   }
   choice_record translated(const translation& t) const { return {kept.translated(t)}; }
   void start(graph_executor& ex, std::uint32_t e) const noexcept {

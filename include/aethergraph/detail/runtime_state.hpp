@@ -52,6 +52,7 @@ class runtime_state {
 
   services all_services;
   key_value_store kv;
+  std::unique_ptr<boost::asio::thread_pool> workers;  // null: those of the process
 
  private:
   [[nodiscard]] bool is_context_still() const noexcept;

@@ -61,9 +61,9 @@ struct call_state : control_owner, body_operation, environment, cancellable_wait
   [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_cancelled)(cancellable_wait&) noexcept);
 };
 
-/// First come, first served within equal priority, with one exception: the family rule. A started body and the calls that it awaits together
-/// hold max(1, k) slots, k being the calls among them that have started. So the first child runs on its caller's slot,
-/// and no body ever waits to get its own slot back: no cap can deadlock.
+/// First come, first served within equal priority, with one exception: the family rule. A started body and the calls
+/// that it awaits together hold max(1, k) slots, k being the calls among them that have started. So the first child
+/// runs on its caller's slot, and no body ever waits to get its own slot back: no cap can deadlock.
 // Invariant: held() + free_ == capacity_; free_ > 0 only while nobody waits;
 //            held() is the sum of max(1, k) over the families of the run's top-level calls.
 class scheduler {

@@ -54,8 +54,8 @@ class scope : public environment {
   /// The `cancelled` exception that ends waits in this scope; null while it is not asked to stop.
   [[nodiscard]] const std::exception_ptr& stop_error() const noexcept { return stop_error_; }
 
-  /// When this scope will be asked to stop, at the latest, by a deadline or timeout of its own or further out; the end of
-  /// time: never.
+  /// When this scope will be asked to stop, at the latest, by a deadline or timeout of its own or further out; the end
+  /// of time: never.
   [[nodiscard]] time_point deadline() const noexcept { return deadline_; }
   void tighten_deadline(time_point at) noexcept { deadline_ = at < deadline_ ? at : deadline_; }
 
