@@ -160,6 +160,9 @@ class plan {
   std::vector<std::uint32_t> first_successor;
   std::vector<std::uint32_t> successors;
   std::vector<std::uint8_t> flags;  // of entries, see below
+  // The order in which ready calls start, and the other way round; empty where it is that of their declaration.
+  std::vector<std::uint32_t> by_rank;
+  std::vector<std::uint32_t> rank;
   std::size_t value_bytes = 0;
   std::size_t value_alignment = 8;
   bool has_tracked_values = false;
