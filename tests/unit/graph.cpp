@@ -3,7 +3,10 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
 #include <memory>
@@ -269,11 +272,11 @@ TEST_CASE("graphs stand in race, gather, timeout and as_result") {
   CHECK(ag::testing::simulation(1).run(body()) == 13);
 }
 
-TEST_CASE("a graph is a child of a task_group") {
+TEST_CASE("graphs are children of a task_group") {
   int sum = 0;
+  auto child = [&](int x) -> ag::task<> { sum += co_await diamond(x); };
   auto body = [&]() -> ag::task<> {
     co_await ag::with_group([&](ag::task_group& g) -> ag::task<> {
-      auto child = [&](int x) -> ag::task<> { sum += co_await diamond(x); };
       g.spawn(child(1));
       g.spawn(child(2));
       co_return;
@@ -708,4 +711,113 @@ TEST_CASE("each node runs exactly once, whatever the interleaving") {
     CHECK(ag::testing::simulation(seed).run(graph(), {.max_concurrency = static_cast<int>(seed % 7) + 1}) == 1770);
     CHECK(runs == std::vector<int>(60, 1));
   }
+}
+
+// --- more of what may go wrong
+
+TEST_CASE("the policy of a nested run of a graph is its own") {
+  const auto graph = built([] { return std::tuple{fails(1), waits(5)}; });
+  std::string seen;
+  const ag::graph_fn agent{"agent", [&](ag::on_error policy) -> ag::task<> {
+    auto r = co_await ag::as_result(ag::run_async(graph(), {.on_error = policy}));
+    seen = message(r.error());
+  }};
+  ag::testing::simulation stop(1);
+  stop.run(agent(ag::on_error::stop));
+  CHECK(stop.elapsed() == 1ms);
+  ag::testing::simulation skip(1);
+  skip.run(agent(ag::on_error::skip_dependents));
+  CHECK(skip.elapsed() == 5ms);
+  CHECK(seen == "graph 'g' failed: fails#1: after 1");
+}
+
+TEST_CASE("a conversion that throws is a failure that is named") {
+  struct picky {
+    picky(int x) : value(x) {  // NOLINT(google-explicit-constructor): from the node's value
+      if (x > 2) throw std::runtime_error("picky");
+    }
+    int value;
+  };
+  const ag::tool take{"take", [](picky p) { return p.value; }};
+  const auto by_argument = built([&](ag::node<int> x) { return take(x); });
+  CHECK(ag::run(by_argument(2)) == 2);
+  CHECK_THROWS_WITH(ag::run(by_argument(3)), "graph 'g' failed: take#1: picky");
+  const auto by_node = built([&](ag::node<int> x) {
+    const ag::node<picky> p = x;
+    return take(p);
+  });
+  CHECK(ag::run(by_node(2)) == 2);
+  auto r = ag::try_run(by_node(3));
+  REQUIRE(failed_nodes(r.error()).size() == 1);
+  CHECK(states(r.graph()) == "take#1 skipped");
+}
+
+TEST_CASE("a tool that returns a reference gives that very object") {
+  static int object = 5;
+  const ag::tool refers{"refers", [](int) -> int& { return object; }};
+  const auto graph = built([&] { return refers(1); });
+  CHECK(&ag::run(graph()) == &object);
+  CHECK(ag::run(built([&] { return plus(refers(1), refers(2)); })()) == 10);
+}
+
+TEST_CASE("a graph of Asio coroutines runs, and is cancelled") {
+  const ag::tool asio_waits{"asio_waits", [](int ms) -> boost::asio::awaitable<int> {
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, std::chrono::milliseconds{ms});
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    co_return ms;
+  }};
+  const auto graph = built([&](ag::node<int> x) { return plus(asio_waits(x), asio_waits(x)); });
+  CHECK(ag::run(graph(1)) == 2);
+  auto r = ag::try_run(graph(3'600'000), {.deadline = 1ms});
+  CHECK_THROWS_AS(r.value(), ag::timed_out);
+  CHECK(states(r.graph()) == "asio_waits#1 cancelled; asio_waits#2 cancelled; plus#3 skipped");
+}
+
+TEST_CASE("a failure and a deadline: what failed is named") {
+  const ag::tool grumbles{"grumbles", [](int x) -> ag::task<int> {
+    auto slept = co_await ag::as_result(ag::sleep_for(24h));
+    if (!slept.has_value()) throw std::runtime_error("grumble");
+    co_return x;
+  }};
+  auto r = ag::testing::simulation(1).try_run(built([&] { return grumbles(1); })(), {.deadline = 1ms});
+  CHECK_FALSE(r.ok());
+  CHECK(states(r.graph()) == "grumbles#1 failed");
+  REQUIRE(r.failures().size() == 1);
+  CHECK(r.failures()[0].node == "grumbles#1");
+}
+
+// --- inspection
+
+TEST_CASE("edges say what flows into which parameter, what waits, and on which condition") {
+  const auto graph = built([] {
+    auto a = work(1);
+    auto b = work(2).after(a);
+    const ag::tool is_large{"is_large", [](int x) { return x > 3; }};
+    auto c = is_large(b);
+    return ag::value_or(ag::when(c, plus(a, b)), 0);
+  });
+  using kinds = ag::task_graph::edge_kind;
+  using edge = std::tuple<std::string, std::string, kinds, std::size_t>;
+  std::vector<edge> all;
+  const auto& g = graph.spec();
+  for (const auto& e : g.edges())
+    if (e.from < g.nodes().size() && e.to < g.nodes().size())
+      all.emplace_back(g.nodes()[e.from].id, g.nodes()[e.to].id, e.kind, e.parameter);
+  const std::vector<edge> expected{{"work#1", "work#2", kinds::order, 0}, {"work#1", "plus#4", kinds::data, 0},
+      {"work#2", "is_large#3", kinds::data, 0}, {"work#2", "plus#4", kinds::data, 1},
+      {"is_large#3", "plus#4", kinds::condition, 0}};
+  CHECK((all == expected));
+  CHECK(g.dependents("work#2") == std::vector<std::string>{"is_large#3", "plus#4"});
+  CHECK(g.upstream("is_large#3") == std::vector<std::string>{"work#1", "work#2"});
+  CHECK(g.topological_order() == std::vector<std::string>{"work#1", "work#2", "is_large#3", "plus#4"});
+}
+
+TEST_CASE("the topological order follows after, against the order of declaration") {
+  const auto graph = built([] {
+    auto a = work(1);
+    auto b = work(2);
+    a.after(b);
+    return total(std::vector<ag::node<int>>{a, b});
+  });
+  CHECK(graph.spec().topological_order() == std::vector<std::string>{"work#2", "work#1", "total#3"});
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -156,6 +157,14 @@ TEST_CASE("one move-only part that is read twice is refused, by way of a call an
     auto p = split(1);
     const ag::node<both_unique> same = p;
     return plus(read_unique(p[&both_unique::first]), read_unique(same[&both_unique::first]));
+  }),
+      ag::build_error);
+}
+
+TEST_CASE("a move-only element of a pair that is read by index and by name is refused") {
+  CHECK_THROWS_AS(built([] {
+    auto p = split(1);
+    return plus(read_unique(ag::get<1>(p)), read_unique(p[&both_unique::second]));
   }),
       ag::build_error);
 }
@@ -326,7 +335,9 @@ TEST_CASE("an id that a call in a sub-graph has by its place is refused") {
 
 TEST_CASE("the same id in two sub-graphs is none twice") {
   const ag::graphify sub{"sub", [](ag::node<int> x) { return work(x).id("x").alias("y"); }};
-  CHECK(ag::run(built([&](ag::node<int> x) { return plus(sub(x), sub(x)); })(1)) == 4);
+  const auto graph = built([&](ag::node<int> x) { return plus(sub(x), sub(x)); });
+  CHECK(ag::run(graph(1)) == 4);
+  CHECK(graph.spec().select("@sub#2/y") == std::vector<std::string>{"sub#2/x"});
 }
 
 TEST_CASE("an alias and a label select nodes") {
@@ -572,4 +583,60 @@ TEST_CASE("an input whose move throws is a failure of the run, which can be insp
   }
   CHECK(has_thrown);
   CHECK(large::objects == 0);
+}
+
+// --- kinds of types
+
+TEST_CASE("a value that is trivially copyable but for its deleted copy is moved") {
+  struct token {
+    explicit token(int i) : value(i) {}
+    token(token&&) = default;
+    token& operator=(token&&) = default;
+    int value;
+  };
+  const ag::tool make{"make", [](int x) { return token(x); }};
+  const ag::tool take{"take", [](token t) { return t.value; }};
+  CHECK(ag::run(built([&] { return take(make(3)); })()) == 3);
+  CHECK_THROWS_AS(built([&] {
+    const ag::node<token> t = make(3);
+    return plus(take(t), take(t));
+  }),
+      ag::build_error);
+}
+
+TEST_CASE("a parameter by rvalue reference is given the value, in an agent and in a graph") {
+  const ag::tool take{"take", [](std::string&& s) { return std::string(std::move(s)).size(); }};
+  auto body = [&]() -> ag::task<std::size_t> { co_return co_await take(std::string("abc")); };
+  CHECK(ag::run(body()) == 3);
+  const auto graph = built([&](ag::node<std::string> s) { return std::pair{take(s), take(std::string("ab"))}; });
+  CHECK(ag::run(graph("abcd")) == std::pair<std::size_t, std::size_t>(4, 2));
+  CHECK(ag::run(graph("abcd")) == std::pair<std::size_t, std::size_t>(4, 2));  // the literal is still there
+}
+
+TEST_CASE("a vector of move-only values is an argument outside of graphs, too") {
+  using owned = std::vector<std::unique_ptr<int>>;
+  const ag::tool count{"count", [](owned v) { return v.size(); }};
+  const ag::graph_fn agent{"agent", [&](owned v) -> ag::task<std::size_t> { co_return co_await count(std::move(v)); }};
+  owned three;
+  three.resize(3);
+  CHECK(ag::run(agent(std::move(three))) == 3);
+  CHECK_THROWS_WITH(built([&] { return count(owned()); }), Catch::Matchers::StartsWith("'count' was called in a graph "
+                                                                                       "with a literal"));
+}
+
+TEST_CASE("an over-aligned value keeps its alignment") {
+  struct alignas(64) wide {
+    double values[8] = {};
+  };
+  bool is_aligned = false;
+  const ag::tool make{"make", [](int) { return wide(); }};
+  const ag::tool check{"check", [&](const wide& w) {
+    is_aligned = reinterpret_cast<std::uintptr_t>(&w) % 64 == 0;
+    return 1;
+  }};
+  CHECK(ag::run(built([&] {
+    auto first = work(1);
+    return plus(first, check(make(1)));
+  })()) == 3);
+  CHECK(is_aligned);
 }
