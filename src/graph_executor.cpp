@@ -186,7 +186,6 @@ void graph_executor::entry_ended(std::uint32_t e) noexcept {
   --open_;
   release_reads(e);
   settle_successors(e, entry_state::after_failure);
-  if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
 }
 
 void graph_executor::skip(std::uint32_t e) noexcept {
@@ -249,11 +248,15 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
   state_[e] = static_cast<std::uint8_t>(s);
   try {
     if (s != node_state::skipped) causes_.push_back({e, cause});
-    if (s == node_state::failed && (failures_.empty() || failures_.back().entry != e))
-      failures_.push_back({e, no_element, cause});
+    // A map of which elements failed is named by them.
+    const bool is_named = plan_->entries[e].ops->kind == entry_kind::map &&
+                          std::ranges::any_of(failures_, [e](const failed_entry& f) { return f.entry == e; });
+    if (s == node_state::failed && !is_named) failures_.push_back({e, no_element, cause});
   } catch (const std::bad_alloc&) {
     // the state still says that it has failed
   }
+  // Here already, before its slot goes to a call that waits: nothing more starts.
+  if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
 }
 
 void graph_executor::note_element_failure(
@@ -322,8 +325,9 @@ std::exception_ptr graph_executor::outcome() const {
     return std::make_exception_ptr(graph_error(message, std::move(all)));
   }
   const std::uint8_t* const begin = state_;
-  if (scope_.is_stopped() &&
-      std::any_of(begin, begin + p.size(), [](std::uint8_t s) { return entry_state::state(s) != node_state::done; }))
+  if (scope_.is_stopped() && std::any_of(begin, begin + p.size(), [](std::uint8_t s) {
+    return entry_state::state(s) != node_state::done && !(s & entry_state::after_condition);
+  }))
     return scope_.stop_error();
   struct finder final : ref_visitor {
     explicit finder(const graph_executor& x) noexcept : ex(x) {}

@@ -38,6 +38,8 @@ std::string type_name(const std::type_info& t) {
   for (const auto& [from, to] : shorter)
     for (std::size_t at = name.find(from); at != std::string::npos; at = name.find(from, at + to.size()))
       name.replace(at, from.size(), to);
+  // "std::vector<std::string >" is how it is spelled by now.
+  for (std::size_t at = name.find(" >"); at != std::string::npos; at = name.find(" >", at)) name.erase(at, 1);
   // Default allocators say nothing.
   constexpr std::string_view allocator = ", std::allocator<";
   for (std::size_t at = name.find(allocator); at != std::string::npos; at = name.find(allocator)) {
@@ -175,10 +177,9 @@ class view_maker {
     if (recording_.graphs.empty() || recording_.graphs.front().run != no_node) return {};
     const plan& p = *recording_.graphs.front().declared;
     std::string text = p.what.name + "(";
-    const bool is_named = p.what.inputs.size() == p.inputs;
     for (std::uint32_t i = 0; i < p.inputs; ++i) {
       if (i > 0) text += ", ";
-      if (is_named) text += p.what.inputs[i] + ": ";
+      if (i < p.input_names.size()) text += p.input_names[i] + ": ";
       text += type_name(*p.entries[i].ops->type);
     }
     text += ") -> ";

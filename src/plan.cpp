@@ -30,7 +30,7 @@ std::string plan::id_of(std::uint32_t e) const {
   if (const entry_names* n = names_of(e); n && !n->id.empty()) return id + n->id;
   switch (here.ops->kind) {
     case entry_kind::input:
-      return id + (e < what.inputs.size() ? what.inputs[e] : fmt::format("input#{}", e + 1));
+      return id + (e < input_names.size() ? input_names[e] : fmt::format("input#{}", e + 1));
     case entry_kind::constant:
       return id + fmt::format("constant#{}", e);
     case entry_kind::make:

@@ -349,8 +349,7 @@ void trace::check_reads() {
   for (std::uint32_t e = 0; e < p.inputs; ++e)
     if (all_reads[e] == 0)
       throw build_error(fmt::format("graph '{}': its input {} is not used; use it or leave it out", p.what.name,
-          e < p.what.inputs.size() && p.what.inputs.size() == p.inputs ? fmt::format("'{}'", p.what.inputs[e])
-                                                                       : std::to_string(e + 1)));
+          e < p.input_names.size() ? fmt::format("'{}'", p.input_names[e]) : std::to_string(e + 1)));
   std::vector<bool> is_waited_for(p.size());
   for (const order_edge& o : p.orders) is_waited_for[o.before] = true;
   constexpr std::size_t named = 100;

@@ -35,8 +35,10 @@ class [[nodiscard("a graph does nothing until it is run or awaited")]] graph_inv
   graph_invocation(std::shared_ptr<const detail::graph_definition<R>> d, std::tuple<Inputs...>&& arguments)
       : definition_(std::move(d)), arguments_(std::move(arguments)) {
     if (detail::trace* t = detail::trace::current()) [[unlikely]] {
-      this->set_traced(std::apply(
-          [&](const Inputs&... a) { return detail::insert_graph<Inputs...>(*t, *definition_, a...); }, arguments_));
+      if constexpr ((detail::is_copyable<Inputs> && ...))
+        this->set_traced(std::apply(
+            [&](const Inputs&... a) { return detail::insert_graph<Inputs...>(*t, *definition_, a...); }, arguments_));
+      else detail::refuse_literal(definition_->graph->what.name);
       was_run_ = true;  // it is a part of that graph
     }
   }
@@ -106,6 +108,8 @@ template <class T>
 inline constexpr bool is_node_parameter = false;
 template <class T>
 inline constexpr bool is_node_parameter<node<T>> = true;
+template <>
+inline constexpr bool is_node_parameter<node<void>> = false;
 
 /// Which of the parameters are plain and which are nodes.
 template <class Plain, class Inputs, class Rest>
@@ -121,6 +125,14 @@ struct split_parameters<list<P...>, list<I...>, list<T, Rest...>>
 template <class... P, class... I, class T, class... Rest>
 struct split_parameters<list<P...>, list<I...>, list<node<T>, Rest...>>
     : split_parameters<list<P...>, list<I..., T>, list<Rest...>> {};
+// A node of void is refused by check_graphify.
+template <class... P, class... I, class... Rest>
+struct split_parameters<list<P...>, list<I...>, list<node<void>, Rest...>>
+    : split_parameters<list<P..., node<void>>, list<I...>, list<Rest...>> {};
+template <class All>
+inline constexpr bool has_node_of_void = false;
+template <class... All>
+inline constexpr bool has_node_of_void<list<All...>> = (std::same_as<All, node<void>> || ...);
 
 template <class Parameters>
 struct decayed_list;
@@ -137,6 +149,10 @@ struct given {
 template <class T>
 struct given<node<T>> {
   using type = T;
+};
+template <>
+struct given<node<void>> {
+  using type = node<void>;
 };
 
 template <class F>
@@ -158,6 +174,8 @@ constexpr void check_graphify() {
         "aethergraph: a graphify body must not be `mutable`, because it may be traced by several threads at once");
     static_assert(can_be_kept<typename callable_signature<F>::parameters>,
         "aethergraph: a parameter of a graphify must be a value or a const reference");
+    static_assert(!has_node_of_void<typename graphify_traits<F>::all>,
+        "aethergraph: a parameter of type ag::node<void> would bring nothing into the graph; leave it out");
     static_assert(!is_task<typename graphify_traits<F>::raw> && !is_asio_awaitable<typename graphify_traits<F>::raw>,
         "aethergraph: a graphify body is a plain function that returns nodes; a coroutine is a graph_fn");
   }
@@ -234,6 +252,9 @@ class graphify_base<F, R, list<All...>, list<Plain...>, list<Inputs...>> {
   graph_type build_with(const std::tuple<const Plain&...>& plain) const {
     if (!info_->problem.empty()) throw build_error(info_->problem);
     trace t(*info_);
+    constexpr bool is_input[] = {is_node_parameter<All>..., false};
+    for (std::size_t i = 0; i < info_->inputs.size(); ++i)
+      if (is_input[i]) t.graph().input_names.push_back(info_->inputs[i]);
     const std::tuple<node<Inputs>...> inputs{node<Inputs>(t.value(t.add_input(input_ops<regular<Inputs>>)))...};
     return graph_type(call_body(t, plain, inputs, std::index_sequence_for<All...>{}));
   }

@@ -179,7 +179,7 @@ class map_frame final : public in_flight {
   }
   call_type make_call() {
     if constexpr (std::is_lvalue_reference_v<std::iter_reference_t<iterator>> &&
-                  std::copy_constructible<std::ranges::range_value_t<Range>>) {
+                  is_copyable<std::ranges::range_value_t<Range>>) {
       auto& value = *at_;
       ++at_;
       return may_move_ ? callable_(std::move(value)) : callable_(std::as_const(value));
@@ -316,7 +316,7 @@ auto map(const tool<Signature, F>& mapped, const N& range) {
 }
 template <class F, detail::traced N>
 auto map(const graph_fn<F>& mapped, const N& range) {
-  return detail::record_map(mapped, detail::tool_info_of(mapped), range);
+  return detail::record_map(mapped, tool_info_of(mapped), range);
 }
 
 }  // namespace aethergraph

@@ -13,6 +13,22 @@
 
 namespace aethergraph {
 
+namespace detail {
+// How a part of a value is found: one function for a part, whatever stands for the whole.
+template <class Whole, class S, class M>
+void* select_member(void* value, const member_bits& bits) {
+  return &(static_cast<Whole*>(value)->*std::bit_cast<M S::*>(bits));
+}
+template <class Whole, std::size_t I>
+void* select_element(void* value, const member_bits&) {
+  return &std::get<I>(*static_cast<Whole*>(value));
+}
+template <class T>
+inline constexpr bool is_pair = false;
+template <class X, class Y>
+inline constexpr bool is_pair<std::pair<X, Y>> = true;
+}  // namespace detail
+
 /// What can be said of a node, and of a call or an invocation that was recorded as one. All of it while the graph is
 /// traced that it belongs to.
 ///
@@ -63,9 +79,7 @@ class traced_operations : public detail::traced_base {
   node<M> operator[](M S::* member) const {
     using whole = std::remove_cvref_t<typename Derived::value_type>;
     static_assert(sizeof(member) == sizeof(detail::member_bits));
-    return node<M>(part<M>([](void* value, const detail::member_bits& bits) -> void* {
-      return &(static_cast<whole*>(value)->*std::bit_cast<M S::*>(bits));
-    }, std::bit_cast<detail::member_bits>(member)));
+    return node<M>(part<M>(&detail::select_member<whole, S, M>, std::bit_cast<detail::member_bits>(member)));
   }
 
  protected:
@@ -93,7 +107,7 @@ class traced_operations : public detail::traced_base {
   [[nodiscard]] detail::traced_value part(
       void* (*select)(void*, const detail::member_bits&), const detail::member_bits& member = {}) const {
     detail::trace& t = owner("taken apart");
-    return t.value(t.add_part(ref(), {0, select, member, std::is_copy_constructible_v<M>}));
+    return t.value(t.add_part(ref(), {0, select, member, detail::is_copyable<M>}));
   }
 };
 
@@ -135,13 +149,19 @@ class node : public traced_operations<node<T>> {
 template <std::size_t I, detail::traced N>
 auto get(const N& n) {
   using whole = std::remove_cvref_t<typename N::value_type>;
-  if constexpr (requires { typename std::tuple_element<I, whole>::type; }) {
-    using element = std::tuple_element_t<I, whole>;
-    return node<element>(n.template part<element>(
-        [](void* value, const detail::member_bits&) -> void* { return &std::get<I>(*static_cast<whole*>(value)); }));
-  } else {
+  if constexpr (!requires { std::tuple_size<whole>::value; }) {
     static_assert(sizeof(N) == 0, "aethergraph: ag::get<I>(call) needs a tool that returns a tuple, pair or array");
     return detail::after_an_error{};
+  } else if constexpr (I >= std::tuple_size_v<whole>) {
+    static_assert(
+        I < std::tuple_size_v<whole>, "aethergraph: ag::get<I>(call) is beyond the end of the tuple, pair or array");
+    return detail::after_an_error{};
+  } else {
+    using element = std::tuple_element_t<I, whole>;
+    // The same part by whatever name, so that it is seen when it is read twice.
+    if constexpr (detail::is_pair<whole> && I == 0) return n[&whole::first];
+    else if constexpr (detail::is_pair<whole>) return n[&whole::second];
+    else return node<element>(n.template part<element>(&detail::select_element<whole, I>));
   }
 }
 
@@ -149,10 +169,17 @@ auto get(const N& n) {
 template <class S, class... X>
   requires(detail::mentions_node<X> || ...)
 node<S> make(const X&... members) {
-  using kept = detail::kept_parts<S, detail::kept_t<X>...>;
-  detail::trace* const t = detail::trace::current();
-  if (!t) detail::refuse_outside_of_tracing("ag::make");
-  return node<S>(t->value(t->add(nullptr, detail::make_record<S, kept>{kept{{detail::keep(members)...}}})));
+  constexpr bool is_initialised = requires { S{std::declval<detail::untraced_part<X>>()...}; };
+  static_assert(is_initialised,
+      "aethergraph: ag::make<S>(…) takes what the members of S are initialised with, in order and without narrowing");
+  if constexpr (is_initialised) {
+    using kept = detail::kept_parts<S, detail::kept_t<X>...>;
+    detail::trace* const t = detail::trace::current();
+    if (!t) detail::refuse_outside_of_tracing("ag::make");
+    return node<S>(t->value(t->add(nullptr, detail::make_record<S, kept>{kept{{detail::keep(members)...}}})));
+  } else {
+    return node<S>();
+  }
 }
 
 }  // namespace aethergraph

@@ -32,6 +32,10 @@ class executor_awaiter {
 
 template <class T>
 concept looks_like_a_tool = requires { typename T::call_type; };
+template <class T>
+inline constexpr bool is_node_of_graph = false;
+template <class T>
+inline constexpr bool is_node_of_graph<node<T>> = true;
 
 }  // namespace detail
 
@@ -124,6 +128,10 @@ struct promise : promise_value<T> {
     else if constexpr (looks_like_a_tool<U>)
       static_assert(
           sizeof(U) == 0, "aethergraph: a tool is not awaitable, a call of it is: `co_await tool(arguments…)`");
+    else if constexpr (is_node_of_graph<U>)
+      static_assert(sizeof(U) == 0,
+          "aethergraph: an ag::node is a value to come of a graph and cannot be awaited; pass it to a tool, or return "
+          "it from the graphify body");
     else static_assert(sizeof(U) == 0, "aethergraph: this is not awaitable in an ag::task");
     return {};
   }

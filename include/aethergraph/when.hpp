@@ -60,7 +60,11 @@ auto when(const Condition& condition, const Branch& branch) {
 /// It is skipped itself only if all of them are. A branch that failed is no skipped one: then this fails to start, too.
 template <detail::traced First, detail::traced... Rest>
 auto any_of(const First& first, const Rest&... rest) {
-  return detail::add_choice<typename First::value_type>(detail::current_trace_for("ag::any_of"), first, rest...);
+  using T = typename First::value_type;
+  constexpr bool has_one_type = (detail::fits_parameter<Rest, T> && ...);
+  static_assert(has_one_type, "aethergraph: the branches of ag::any_of must convert to the type of the first");
+  if constexpr (has_one_type) return detail::add_choice<T>(detail::current_trace_for("ag::any_of"), first, rest...);
+  else return node<T>();
 }
 /// The same of any number of branches.
 template <detail::traced Branch>
@@ -91,9 +95,11 @@ auto all_of(const std::vector<Branch>& branches) {
 template <detail::traced Branch, class Fallback>
 auto value_or(const Branch& branch, const Fallback& fallback) {
   using T = typename Branch::value_type;
-  static_assert(detail::fits_parameter<Fallback, T>,
-      "aethergraph: the fallback of ag::value_or does not convert to the type of the branch");
-  return detail::add_choice<T>(detail::current_trace_for("ag::value_or"), branch, fallback);
+  constexpr bool is_convertible = detail::fits_parameter<Fallback, T>;
+  static_assert(is_convertible, "aethergraph: the fallback of ag::value_or does not convert to the type of the branch");
+  if constexpr (is_convertible)
+    return detail::add_choice<T>(detail::current_trace_for("ag::value_or"), branch, fallback);
+  else return node<T>();
 }
 
 }  // namespace aethergraph

@@ -101,7 +101,7 @@ struct call_record<R(Args...), F, Kept...> {
 
   template <class T, class Parameter, class K>
   static decltype(auto) argument(const K& k, graph_executor& ex) {
-    if constexpr (!std::is_reference_v<Parameter>) return take_as<T>(k, ex);
+    if constexpr (!std::is_lvalue_reference_v<Parameter>) return take_as<T>(k, ex);
     else if constexpr (std::same_as<K, kept_literal<T>>) return (k.value);
     else if constexpr (std::same_as<K, kept_value<T>>) return std::as_const(*static_cast<T*>(ex.address(k.ref)));
     else return take_as<T>(k, ex);
@@ -137,10 +137,27 @@ auto keep_argument(X&& x) {
 template <class T, class X>
 using kept_argument_t = decltype(keep_argument<T>(std::declval<X>()));
 
+/// Literals among the arguments are copied for each run.
+template <class Given, class Parameters>
+inline constexpr bool are_literals_copyable = true;
+template <class... Given, class... Parameter>
+  requires(sizeof...(Given) == sizeof...(Parameter))
+inline constexpr bool are_literals_copyable<list<Given...>, list<Parameter...>> =
+    ((mentions_node<Given> || is_copyable<Parameter>) && ...);
+template <class Given, class Parameters>
+constexpr void check_literals(Given, Parameters) {
+  static_assert(are_literals_copyable<Given, Parameters>,
+      "aethergraph: a literal in a graph is copied for each run, so its type must be copyable; make it a parameter of "
+      "type ag::node<T>");
+}
+template <class Given, class Parameters>
+inline constexpr bool are_kept = all_fit<Given, Parameters> && are_literals_copyable<Given, Parameters>;
+
 /// Records a call with nodes among its arguments.
 template <class R, class F, class... Args, class... X>
 node<R> record_call_of_nodes(list<Args...>, const tool_info& tool, const kept_callable<F>& callable, X&&... arguments) {
-  if constexpr (all_fit<list<X...>, list<Args...>>) {
+  check_literals(list<X...>{}, list<Args...>{});
+  if constexpr (are_kept<list<X...>, list<Args...>>) {
     trace* const t = trace::current();
     if (!t) refuse_outside_of_tracing(tool.name);
     if (!tool.problem.empty()) throw option_error(tool.problem);
@@ -155,7 +172,7 @@ template <class R, class F, class... Args>
 traced_value record_call(
     trace& t, const tool_info& tool, const kept_callable<F>& callable, const std::tuple<Args...>& arguments) {
   if (!tool.problem.empty()) throw option_error(tool.problem);
-  if constexpr ((std::is_copy_constructible_v<Args> && ...)) {
+  if constexpr ((is_copyable<Args> && ...)) {
     return t.value(t.add(&tool, std::apply([&](const Args&... a) {
       return call_record<R(Args...), F, kept_literal<Args>...>{callable, {kept_literal<Args>{a}...}};
     }, arguments)));

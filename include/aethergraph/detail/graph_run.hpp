@@ -56,11 +56,9 @@ std::size_t count_results(const Kept& k) {
 }
 
 template <class R, class X>
-std::shared_ptr<const graph_definition<R>> finish_graph(trace& t, std::optional<int> cap, X&& x) {
+std::shared_ptr<const graph_definition<R>> make_definition(trace& t, std::optional<int> cap, X&& x) {
   using kept = kept_t<std::remove_cvref_t<X>>;
   using record = make_record<regular<R>, kept>;
-  static_assert(mentions_node<X> || std::is_copy_constructible_v<std::remove_cvref_t<X>>,
-      "aethergraph: a literal result of a graph is copied for each run, so its type must be copyable");
   plan& p = t.graph();
   record* const r = ::new (p.arena.allocate(sizeof(record), alignof(record))) record{keep(std::as_const(x))};
   p.result = r;
@@ -100,6 +98,16 @@ std::shared_ptr<const graph_definition<R>> finish_graph(trace& t, std::optional<
   return d;
 }
 
+/// Compiles the graph that was traced, with what its body returned. Errors: `build_error`.
+template <class R, class X>
+std::shared_ptr<const graph_definition<R>> finish_graph(trace& t, std::optional<int> cap, X&& x) {
+  constexpr bool is_kept = mentions_node<X> || is_copyable<std::remove_cvref_t<X>>;
+  static_assert(
+      is_kept, "aethergraph: a literal result of a graph is copied for each run, so its type must be copyable");
+  if constexpr (is_kept) return make_definition<R>(t, cap, std::forward<X>(x));
+  else return nullptr;
+}
+
 /// Puts a graph into the one that is being traced, as a sub-graph.
 template <class... Inputs, class R, class... X>
 traced_value insert_graph(trace& t, const graph_definition<R>& d, const X&... arguments) {
@@ -134,9 +142,15 @@ class entry<graph_invocation<R(Inputs...)>> : public resulting<R>, receiver {
       if (std::exchange(invocation_.was_run_, true) || !invocation_.definition_)
         throw error("this call of a graph was run before, or is a part of another graph; it can be run once");
       executor_.open(e, *this);
+    } catch (...) {
+      this->outcome.fail(std::current_exception());
+      return true;
+    }
+    try {
       set_inputs(std::index_sequence_for<Inputs...>{});
     } catch (...) {
       this->outcome.fail(std::current_exception());
+      executor_.leave();
       return true;
     }
     if (!executor_.start()) return false;

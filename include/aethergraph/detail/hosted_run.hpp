@@ -11,6 +11,7 @@
 #include "aethergraph/detail/async_run.hpp"
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/one_shot.hpp"
+#include "aethergraph/detail/traced.hpp"
 #include "aethergraph/run_result.hpp"
 
 namespace aethergraph::detail {
@@ -71,7 +72,7 @@ class hosted : public hosted_base {
 
   /// The result of a run that has ended: a copy, or what cannot be copied itself, once.
   R take() {
-    if constexpr (std::is_void_v<R> || std::is_copy_constructible_v<R>) {
+    if constexpr (std::is_void_v<R> || is_copyable<R>) {
       return std::as_const(outcome_).value();
     } else {
       const std::lock_guard lock(mutex_);

@@ -24,7 +24,8 @@ namespace aethergraph::detail {
 
 /// Values of this type are but bytes: copied wherever they are read, and never destroyed.
 template <class T>
-inline constexpr bool is_bytes = std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>;
+inline constexpr bool is_bytes =
+    std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T> && is_copyable<T>;
 
 template <class T>
 struct kept_literal {
@@ -56,7 +57,7 @@ struct kept_value {
   T take(Values& v) const {
     T& value = *static_cast<T*>(v.address(ref));
     if constexpr (is_bytes<T>) return value;
-    else if constexpr (!std::is_copy_constructible_v<T>) return std::move(value);
+    else if constexpr (!is_copyable<T>) return std::move(value);
     else return v.is_last_read(ref) ? T(std::move(value)) : T(std::as_const(value));
   }
 };

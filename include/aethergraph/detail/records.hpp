@@ -19,7 +19,7 @@ constexpr entry_ops ops_of_value(entry_kind kind) {
   entry_ops o{};
   o.kind = kind;
   o.is_tracked = !is_bytes<T>;
-  o.is_copyable = std::is_copy_constructible_v<T>;
+  o.is_copyable = is_copyable<T>;
   o.is_void = std::same_as<T, std::monostate>;
   o.size = o.is_void ? 0 : static_cast<std::uint32_t>(sizeof(T));
   o.alignment = static_cast<std::uint32_t>(alignof(T));
@@ -119,11 +119,13 @@ value_ref as_value(trace& t, const X& x) {
   if constexpr (mentions_node<X>) {
     return t.add(nullptr, make_record<T, kept_t<X>>{keep(x)});
   } else {
-    if constexpr (std::is_copy_constructible_v<T>) {
+    if constexpr (is_copyable<T>) {
       return t.add(nullptr, make_record<T, kept_literal<T>>{kept_literal<T>{T(x)}});
     } else {
-      static_assert(std::is_copy_constructible_v<T>,
-          "aethergraph: a literal in a graph is copied for each run, so its type must be copyable");
+      static_assert(is_copyable<T>,
+          "aethergraph: a literal in a graph is copied for each run, so its type must be copyable; make it a parameter "
+          "of type ag::node<T>");
+      return {};
     }
   }
 }

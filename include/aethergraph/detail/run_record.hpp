@@ -90,7 +90,8 @@ constexpr entry_ops run_record<R(Args...), F, Kept...>::ops =
 
 template <class R, class F, class... Args, class... X>
 node<R> record_run_of_nodes(list<Args...>, const std::shared_ptr<const agent_definition<F>>& d, X&&... arguments) {
-  if constexpr (all_fit<list<X...>, list<Args...>>) {
+  check_literals(list<X...>{}, list<Args...>{});
+  if constexpr (are_kept<list<X...>, list<Args...>>) {
     trace* const t = trace::current();
     if (!t) refuse_outside_of_tracing(d->info->name);
     return node<R>(t->value(t->add(d->info, run_record<R(Args...), F, kept_argument_t<Args, X>...>{
@@ -103,7 +104,7 @@ node<R> record_run_of_nodes(list<Args...>, const std::shared_ptr<const agent_def
 template <class R, class F, class... Args>
 traced_value record_run(
     trace& t, const std::shared_ptr<const agent_definition<F>>& d, const std::tuple<Args...>& arguments) {
-  if constexpr ((std::is_copy_constructible_v<Args> && ...)) {
+  if constexpr ((is_copyable<Args> && ...)) {
     return t.value(t.add(d->info, std::apply([&](const Args&... a) {
       return run_record<R(Args...), F, kept_literal<Args>...>{d, {kept_literal<Args>{a}...}};
     }, arguments)));

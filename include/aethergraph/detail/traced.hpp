@@ -115,6 +115,29 @@ struct untraced<std::pair<X, Y>> {
 template <class X>
 using untraced_t = typename untraced<std::remove_cvref_t<X>>::type;
 
+/// Whether a T can really be copied. The standard containers claim so whatever they hold.
+template <class T>
+struct copyable : std::is_copy_constructible<T> {};
+template <class T>
+inline constexpr bool is_copyable = copyable<T>::value;
+template <class T>
+  requires requires {
+    typename T::value_type;
+    typename T::allocator_type;
+    requires !std::same_as<typename T::value_type, T>;
+  }
+struct copyable<T> : std::bool_constant<std::is_copy_constructible_v<T> && is_copyable<typename T::value_type>> {};
+template <class X, std::size_t N>
+struct copyable<std::array<X, N>> : copyable<X> {};
+template <class X>
+struct copyable<std::optional<X>> : copyable<X> {};
+template <class X, class Y>
+struct copyable<std::pair<X, Y>> : std::conjunction<copyable<X>, copyable<Y>> {};
+template <class... X>
+struct copyable<std::tuple<X...>> : std::conjunction<copyable<X>...> {};
+template <class... X>
+struct copyable<std::variant<X...>> : std::conjunction<copyable<X>...> {};
+
 /// Whether an X can be given where a T is wanted: a value, a node, a container of nodes (also an array for a vector).
 template <class T, class X>
 struct fits : std::is_convertible<untraced_t<X>, T> {};

@@ -1,0 +1,9 @@
+// expect: aethergraph: a graphify body is a plain function that returns nodes; a coroutine is a graph_fn
+#include <aethergraph/aethergraph.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ag = aethergraph;
+
+const ag::graphify g{"g", [](int x) -> ag::task<int> { co_return x; }};
