@@ -1,6 +1,7 @@
 // context: what a tool's or an agent's body is handed.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -44,6 +45,10 @@ class context {
   template <class T>
   [[nodiscard]] T& service() const {
     return *static_cast<T*>(run().service(typeid(T)));
+  }
+  /// The time by the clock of the run, by which all its waits go: virtual in a simulation.
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
+    return surroundings_->cancellation->home().now();
   }
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.
