@@ -31,7 +31,10 @@ std::optional<std::uint64_t> seed_to_replay() {
 
 }  // namespace
 
-void throw_failed_check() { throw error("the check of the result returned false"); }
+void throw_failed_check(const std::string& result) {
+  throw error(result.empty() ? "the check of the run returned false"
+                             : fmt::format("the check of the run returned false for the result {}", result));
+}
 
 testing::exploration explore(
     std::int64_t seeds, const testing::explore_options& options, void (*one)(void*, testing::simulation&), void* self) {

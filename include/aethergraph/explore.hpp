@@ -1,6 +1,8 @@
 // testing::explore: many seeds, and the first one that fails.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -54,7 +57,8 @@ namespace aethergraph::detail {
 testing::exploration explore(
     std::int64_t seeds, const testing::explore_options& options, void (*one)(void*, testing::simulation&), void* self);
 
-[[noreturn]] void throw_failed_check();
+/// `result` is empty where it cannot be shown.
+[[noreturn]] void throw_failed_check(const std::string& result = {});
 
 /// What an exploration makes for a seed, in one of three ways; null if in none.
 template <class Make>
@@ -69,13 +73,17 @@ decltype(auto) make_for_seed(Make& make, testing::simulation& sim) {
 }
 
 template <class Check, class... Args>
-void pass_check(Check& check, Args&&... args) {
+[[nodiscard]] bool passes(Check& check, Args&&... args) {
   if constexpr (std::same_as<std::invoke_result_t<Check&, Args...>, bool>) {
-    if (!std::invoke(check, std::forward<Args>(args)...)) throw_failed_check();
+    return std::invoke(check, std::forward<Args>(args)...);
   } else {
     std::invoke(check, std::forward<Args>(args)...);
+    return true;
   }
 }
+
+template <class T>
+concept shown_by_checks = std::is_arithmetic_v<T> || std::convertible_to<const T&, std::string_view>;
 
 /// Runs an invocation, and hands what comes of it to the check: the result, or else the `run_result`.
 template <class A, class Check>
@@ -83,12 +91,17 @@ void run_and_check(testing::simulation& sim, A& invocation, const run_options& o
   using value_type = run_value_t<A>;
   if constexpr (std::is_void_v<value_type> && std::invocable<Check&>) {
     sim.run(std::move(invocation), options);
-    pass_check(check);
+    if (!passes(check)) throw_failed_check();
   } else if constexpr (!std::is_void_v<value_type> && std::invocable<Check&, value_type>) {
-    pass_check(check, sim.run(std::move(invocation), options));
+    auto&& value = sim.run(std::move(invocation), options);
+    if constexpr (shown_by_checks<value_type> && std::invocable<Check&, const value_type&>) {
+      if (!passes(check, std::as_const(value))) throw_failed_check(fmt::format("{}", value));
+    } else if (!passes(check, std::forward<value_type>(value))) {
+      throw_failed_check();
+    }
   } else if constexpr (std::invocable<Check&, run_result<value_type>&>) {
     run_result<value_type> ended = sim.try_run(std::move(invocation), options);
-    pass_check(check, ended);
+    if (!passes(check, ended)) throw_failed_check();
   } else {
     static_assert(std::is_invocable_v<Check&, run_result<value_type>&>,
         "aethergraph: the check of an exploration is called with the result of the run, or with its ag::run_result, "

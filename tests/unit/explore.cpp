@@ -1,10 +1,12 @@
 #include "aethergraph/explore.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <optional>
-#include <set>
+#include <exception>
+#include <memory>
+#include <ranges>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,8 +17,6 @@
 namespace ag = aethergraph;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using Catch::Matchers::EndsWith;
-using Catch::Matchers::StartsWith;
 
 namespace {
 
@@ -147,7 +147,7 @@ TEST_CASE("a check that returns false or throws fails the seed") {
   auto make = [](std::uint64_t seed) { return constant(static_cast<int>(seed)); };
   const auto is_false = failure_of([&] { ag::testing::explore(10, make, [](int x) { return x < 4; }); });
   CHECK(is_false.seed() == 4);
-  CHECK(message_of(is_false.cause()) == "the check of the result returned false");
+  CHECK(message_of(is_false.cause()) == "the check of the run returned false for the result 4");
   const auto throws = failure_of([&] {
     ag::testing::explore(10, make, [](int x) {
       if (x == 6) throw std::runtime_error("six");
@@ -155,6 +155,13 @@ TEST_CASE("a check that returns false or throws fails the seed") {
   });
   CHECK(throws.seed() == 6);
   CHECK(message_of(throws.cause()) == "six");
+}
+
+TEST_CASE("a check takes results that can only be moved") {
+  auto make = []() -> ag::task<std::unique_ptr<int>> { co_return std::make_unique<int>(3); };
+  ag::testing::explore(1, make, [](std::unique_ptr<int> p) { return *p == 3; });
+  const auto e = failure_of([&] { ag::testing::explore(1, make, [](const auto& p) { return *p == 4; }); });
+  CHECK(message_of(e.cause()) == "the check of the run returned false");
 }
 
 TEST_CASE("a check of the run's result sees runs that throw, which then have not failed") {
