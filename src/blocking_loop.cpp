@@ -2,6 +2,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <optional>
 
 #include "aethergraph/detail/alarm.hpp"
 
@@ -9,7 +10,7 @@ namespace aethergraph::detail {
 
 struct blocking_loop::event_loop {
   boost::asio::io_context io{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work = boost::asio::make_work_guard(io);
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work{io.get_executor()};
   alarm wake_up{io.get_executor()};
 };
 
@@ -48,19 +49,40 @@ void blocking_loop::run_one() {
   io.run_one();
 }
 
-void blocking_loop::wait() { run_one(); }
+bool blocking_loop::run_one_until(time_point end) {
+  boost::asio::io_context& io = events().io;
+  if (io.stopped()) io.restart();
+  return io.run_one_until(end) > 0;
+}
 
-void blocking_loop::drive(scope& root, const bool& is_finished) {
+bool blocking_loop::run_one_unless_idle() {
+  if (!events_) return false;
+  boost::asio::io_context& io = events_->io;
+  if (io.stopped()) io.restart();
+  events_->work.reset();
+  const struct guard_again {
+    event_loop& events;
+    ~guard_again() {
+      events.work.emplace(events.io.get_executor());
+      if (events.io.stopped()) events.io.restart();
+    }
+  } afterwards{*events_};
+  return io.run_one() > 0;
+}
+
+void blocking_loop::wait(run_state&) { run_one(); }
+
+void blocking_loop::drive(run_state& root, const bool& is_finished) {
   const current_mark mark(*this);
   std::exception_ptr escaped;
   for (;;) {
     drain();
     if (is_finished) break;
     try {
-      if (ready_.empty()) wait();
+      if (ready_.empty()) wait(root);
       else poll();
     } catch (...) {
-      if (escaped) throw;
+      if (escaped) std::rethrow_exception(escaped);  // the first one says more
       escaped = std::current_exception();
       root.cancel(cancelled_because(stop_reason::handler_threw));
     }

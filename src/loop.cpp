@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/suspend_tracing.hpp"
 
 namespace aethergraph::detail {
@@ -68,6 +69,8 @@ void loop::add_timer(timer& t) {
     }
   }
 }
+
+std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }
 
 boost::asio::any_io_executor loop::tracked_executor() {
   return boost::asio::prefer(executor(), boost::asio::execution::outstanding_work.tracked);

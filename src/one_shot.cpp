@@ -63,6 +63,7 @@ bool one_shot_wait::start(one_shot& s, const char* what, environment& e, receive
   on_ready = [](ready_item& i) noexcept {
     auto& self = static_cast<one_shot_wait&>(i);
     self.awaited_ = nullptr;
+    self.home->foreign_ended();
     self.scope_->remove_wait(self);
     self.parent_->done();
   };
@@ -80,6 +81,7 @@ bool one_shot_wait::start(one_shot& s, const char* what, environment& e, receive
     return true;
   }
   awaited_ = &s;
+  home->foreign_started();
   scope_->add_wait(*this, what, e.current_call);
   return false;
 }

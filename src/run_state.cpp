@@ -36,6 +36,23 @@ void check_supported(std::string_view run, const run_options& o, bool is_graph) 
         fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
 }
 
+/// "a sleep and a permit of a semaphore (3 times)".
+std::string together(const std::vector<std::string_view>& whats) {
+  std::vector<std::pair<std::string_view, std::size_t>> counted;
+  for (const std::string_view what : whats) {
+    const auto same = std::find_if(counted.begin(), counted.end(), [&](const auto& c) { return c.first == what; });
+    if (same == counted.end()) counted.emplace_back(what, 1);
+    else ++same->second;
+  }
+  std::string text;
+  for (const auto& [what, times] : counted) {
+    if (!text.empty()) text += " and ";
+    text += what;
+    if (times > 1) fmt::format_to(std::back_inserter(text), " ({} times)", times);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::uint64_t next_run_number() noexcept {
@@ -61,7 +78,7 @@ void run_state::begin(const environment& outer, node_number self) {
 }
 
 void run_state::begin_here(loop& l, run_state* outer, node_number self) {
-  if (id_ == 0) id_ = next_run_number();
+  if (id_ == 0) id_ = l.next_run_number();
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
   if (!what_->problem.empty()) throw option_error(what_->problem);
@@ -220,7 +237,7 @@ void run_state::describe(std::string& text) const {
   auto out = std::back_inserter(text);
   const auto add_waits = [&](node_number n) {
     if (const auto found = waits.find(n); found != waits.end()) {
-      fmt::format_to(out, ", waits for {}", fmt::join(found->second, " and "));
+      fmt::format_to(out, ", waits for {}", together(found->second));
       waits.erase(found);
     }
   };
@@ -244,7 +261,7 @@ void run_state::describe(std::string& text) const {
       text += '\n';
     });
   for (const auto& [n, whats] : waits)
-    fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, fmt::join(whats, " and "));
+    fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, together(whats));
 }
 
 key_value_store& run_state::kv() const {

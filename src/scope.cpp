@@ -77,7 +77,8 @@ const std::exception_ptr& cancelled_because(stop_reason why) noexcept {
       std::make_exception_ptr(cancelled("cancelled: it took longer than its timeout")),
       std::make_exception_ptr(cancelled("cancelled: something that was awaited with it failed")),
       std::make_exception_ptr(cancelled("cancelled: it lost a race")),
-      std::make_exception_ptr(cancelled("cancelled: a handler on the executor of the run threw"))};
+      std::make_exception_ptr(cancelled("cancelled: a handler on the executor of the run threw")),
+      std::make_exception_ptr(cancelled("cancelled: nothing that the run waits for can happen any more"))};
   return reasons[static_cast<std::size_t>(why)];
 }
 

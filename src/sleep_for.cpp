@@ -7,6 +7,10 @@ bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
   parent_ = &r;
   loop& l = scope_->home();
   on_ready = [](ready_item& i) noexcept { static_cast<operation&>(i).parent_->done(); };
+  if (is_until_) {
+    const duration now = l.now().time_since_epoch();
+    duration_ = duration_ > now ? duration_ - now : duration::zero();
+  }
   if (duration_ <= duration::zero()) {
     outcome.emplace();
     l.make_ready(*this);

@@ -10,6 +10,7 @@
 #include "aethergraph/circuit_breaker.hpp"
 #include "aethergraph/context.hpp"
 #include "aethergraph/error.hpp"
+#include "aethergraph/explore.hpp"
 #include "aethergraph/fwd.hpp"
 #include "aethergraph/gather.hpp"
 #include "aethergraph/graph_fn.hpp"

@@ -55,6 +55,10 @@ class context {
     if (at == std::chrono::steady_clock::time_point::max()) return std::nullopt;
     return at;
   }
+  /// The time by the clock of the run, by which all its waits go: virtual in a simulation.
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
+    return surroundings_->cancellation->home().now();
+  }
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.
   [[nodiscard]] bool stop_requested() const noexcept {

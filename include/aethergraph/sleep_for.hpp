@@ -1,4 +1,4 @@
-// sleep_for: time, as an awaitable.
+// sleep_for, sleep_until: time, as an awaitable.
 #pragma once
 
 #include <chrono>
@@ -8,14 +8,16 @@
 
 namespace aethergraph {
 
-/// What `sleep_for` gives.
+/// What `sleep_for` and `sleep_until` give.
 class [[nodiscard("a sleep that is not awaited takes no time")]] sleep_awaitable {
  public:
   explicit sleep_awaitable(duration d) noexcept : duration_(d) {}
+  explicit sleep_awaitable(detail::time_point t) noexcept : duration_(t.time_since_epoch()), is_until_(true) {}
 
  private:
   friend detail::operation<sleep_awaitable>;
   duration duration_;
+  bool is_until_ = false;  // the duration is a time, counted from the epoch of the clock
 };
 
 /// Awaited in a task, suspends it for this long. Zero or less lets everything else that is ready go first.
@@ -26,16 +28,26 @@ sleep_awaitable sleep_for(std::chrono::duration<Rep, Period> d) noexcept {
   return sleep_awaitable(detail::saturating_duration(d));
 }
 
+/// Awaited in a task, suspends it until this time by the clock of its run, as `ctx.now()` tells it. A time that has
+/// passed lets everything else that is ready go first.
+///
+/// Cancellation, slot: as for `sleep_for`.
+template <class Duration>
+sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> t) noexcept {
+  return sleep_awaitable(detail::time_point(detail::saturating_duration(t.time_since_epoch())));
+}
+
 namespace detail {
 
 template <>
 class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer, public resulting<void> {
  public:
-  explicit operation(const sleep_awaitable& s) noexcept : duration_(s.duration_) {}
+  explicit operation(const sleep_awaitable& s) noexcept : duration_(s.duration_), is_until_(s.is_until_) {}
   bool start(environment& e, receiver& r) noexcept;
 
  private:
   duration duration_;
+  bool is_until_;
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
 };

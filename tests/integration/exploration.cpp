@@ -213,10 +213,11 @@ struct trace {
   friend bool operator==(const trace&, const trace&) = default;
 };
 
-trace explore(unsigned seed) {
+/// Runs the program that the seed of a simulation grows.
+trace run_program(ag::testing::simulation& sim) {
+  const auto seed = static_cast<unsigned>(sim.seed());
   random_program program(seed);
   program.cap_ = static_cast<int>(seed % 8) + 1;
-  ag::testing::simulation sim(seed);
   ag::run_options options{.max_concurrency = program.cap_};
   if (seed % 5 == 0) options.deadline = std::chrono::milliseconds(seed % 11);
   const ag::record levels[] = {ag::record::off, ag::record::nodes, ag::record::times};
@@ -250,19 +251,25 @@ trace explore(unsigned seed) {
 TEST_CASE("1,000 random programs keep their caps, end every call once and leave nothing running") {
   int values = 0;
   std::size_t calls = 0;
-  for (unsigned seed = 1; seed <= 1000; ++seed) {
-    const trace t = explore(seed);
+  const auto all = ag::testing::explore(1000, [&](ag::testing::simulation& sim) {
+    const trace t = run_program(sim);
     values += t.outcome == "value";
     calls += t.starts.size();
-  }
-  // The programs must be worth exploring: some end well, some do not, and they call tools.
+  });
+  if (all.seeds == 1) return;  // one of them was asked for
+  // The programs must be worth exploring: some end well, some do not, they call tools, and they have choices.
+  CHECK(all.interleavings > 500);
   CHECK(values > 300);
   CHECK(values < 990);
   CHECK(calls > 10'000);
 }
 
 TEST_CASE("a random program takes the same course for the same seed") {
-  for (unsigned seed = 1; seed <= 100; ++seed) CHECK(explore(seed) == explore(seed));
+  ag::testing::explore(100, [](ag::testing::simulation& sim) {
+    ag::testing::simulation again(sim.seed());
+    CHECK(run_program(sim) == run_program(again));
+    CHECK(sim.interleaving() == again.interleaving());
+  });
 }
 
 TEST_CASE("300 random programs side by side on a runtime over a borrowed io_context keep its cap and their own") {

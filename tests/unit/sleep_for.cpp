@@ -117,3 +117,30 @@ TEST_CASE("ten thousand sleeps may be under way at once") {
   sim.run(body());
   CHECK(sim.elapsed() == 999ms);
 }
+
+TEST_CASE("sleep_until waits until a time by the clock of its run") {
+  ag::testing::simulation sim{1};
+  const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<> {
+    const auto begin = ctx.now();
+    co_await ag::sleep_for(1h);
+    co_await ag::sleep_until(begin + 90min);
+    CHECK(ctx.now() == begin + 90min);
+    co_await ag::sleep_until(begin);
+    co_await ag::sleep_until(std::chrono::steady_clock::time_point::min());
+    CHECK(ctx.now() == begin + 90min);
+  }};
+  sim.run(agent());
+  CHECK(sim.elapsed() == 90min);
+}
+
+TEST_CASE("sleep_until of a time that never comes ends when it is cancelled") {
+  auto body = []() -> ag::task<> { co_await ag::sleep_until(std::chrono::steady_clock::time_point::max()); };
+  CHECK_THROWS_AS(ag::testing::simulation(1).run(body(), {.deadline = 1h}), ag::timed_out);
+}
+
+TEST_CASE("sleep_until waits in real time where the run does") {
+  const auto until = std::chrono::steady_clock::now() + 5ms;
+  auto body = [&]() -> ag::task<> { co_await ag::sleep_until(until); };
+  ag::run(body());
+  CHECK(std::chrono::steady_clock::now() >= until);
+}

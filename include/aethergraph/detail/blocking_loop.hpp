@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "aethergraph/detail/loop.hpp"
-#include "aethergraph/detail/scope.hpp"
+#include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
@@ -15,7 +15,7 @@ class blocking_loop : public loop {
 
   /// Takes steps until `is_finished`, and everything that was started on this loop's executor has ended. An exception
   /// that a foreign handler throws on this loop's executor cancels `root` and is thrown when the root has ended.
-  void drive(scope& root, const bool& is_finished);
+  void drive(run_state& root, const bool& is_finished);
 
   boost::asio::any_io_executor executor() final;
   bool is_on_strand() const noexcept final;
@@ -26,11 +26,16 @@ class blocking_loop : public loop {
   void dispose() noexcept final {}  // lives on a stack, which outlasts all that it runs
 
   /// Nothing is ready: waits for something. Simulation jumps to the next timer instead.
-  virtual void wait();
+  virtual void wait(run_state& root);
   /// Runs handlers that are ready, without waiting; the number of them.
   std::size_t poll();
   /// Waits for one handler, and runs it.
   void run_one();
+  /// The same, but not for longer than this. False: none was run.
+  bool run_one_until(time_point end);
+  /// The same, as long as there is anything that might run one: an operation that others have begun on this executor.
+  /// False: there is not.
+  bool run_one_unless_idle();
 
  private:
   struct event_loop;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -146,6 +147,9 @@ class loop {
   /// Makes an item ready from any thread. The item must stay valid until it has run.
   void make_ready_from_anywhere(ready_item& i);
 
+  /// The number of a run that begins here: unique in this process, or in this simulation.
+  [[nodiscard]] virtual std::uint64_t next_run_number() noexcept;
+
   /// What the runtime that hosts this loop's run lends to it; null where none does.
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
@@ -155,7 +159,7 @@ class loop {
   /// The loop whose steps this thread is executing, or null. Any thread.
   [[nodiscard]] static loop* current() noexcept;
 
-  /// Operations of others (Asio's, foreign awaitables) that will make something ready when they end.
+  /// What others do (operations of Asio's, runs elsewhere), which will make something ready when it ends.
   void foreign_started() noexcept { ++foreign_; }
   void foreign_ended() noexcept { --foreign_; }
 

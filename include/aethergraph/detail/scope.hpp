@@ -119,7 +119,7 @@ class scope : public environment {
 [[nodiscard]] bool is_cancellation(const std::exception_ptr& e) noexcept;
 
 /// Why a scope was asked to stop.
-enum class stop_reason { asked_by_caller, deadline, timeout, sibling_failed, lost_race, handler_threw };
+enum class stop_reason { asked_by_caller, deadline, timeout, sibling_failed, lost_race, handler_threw, deadlock };
 
 /// The `cancelled` that says so: one object a reason, made once, so that stopping allocates nothing.
 [[nodiscard]] const std::exception_ptr& cancelled_because(stop_reason why) noexcept;
