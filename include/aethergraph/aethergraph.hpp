@@ -18,6 +18,7 @@
 #include "aethergraph/observer.hpp"
 #include "aethergraph/options.hpp"
 #include "aethergraph/progress.hpp"
+#include "aethergraph/queue.hpp"
 #include "aethergraph/race.hpp"
 #include "aethergraph/result.hpp"
 #include "aethergraph/run.hpp"
