@@ -23,6 +23,7 @@
 #include "aethergraph/observer.hpp"
 #include "aethergraph/options.hpp"
 #include "aethergraph/progress.hpp"
+#include "aethergraph/queue.hpp"
 #include "aethergraph/race.hpp"
 #include "aethergraph/rate_limit.hpp"
 #include "aethergraph/resource_pool.hpp"

@@ -43,6 +43,20 @@ TEST_CASE("a race, a pair gathered and a semaphore in a steady state allocate no
   CHECK(ag::run(steady(1000, [&](int) { return one.acquire(); }), {.record = false}) == 0);
 }
 
+TEST_CASE("a queue that has been full once allocates nothing more, whether one waits or not") {
+  ag::queue<int> q(100);
+  while (q.try_push(1)) {
+  }
+  const auto pass = [](ag::queue<int>& through) -> ag::task<> {
+    static_cast<void>(co_await through.pop());
+    co_await through.push(1);
+  };
+  CHECK(ag::run(steady(1000, [&](int) { return pass(q); }), {.record = false}) == 0);
+  CHECK(ag::run(steady(1000, [&](int) { return ag::gather(q.push(2), q.pop()); }), {.record = false}) == 0);
+  ag::queue<int> empty(1);
+  CHECK(ag::run(steady(1000, [&](int) { return ag::gather(empty.pop(), empty.push(2)); }), {.record = false}) == 0);
+}
+
 TEST_CASE("a nested run in a steady state allocates nothing") {
   CHECK(ag::run(steady(1000, [](int i) { return nothing(i); }), {.record = false}) == 0);
 }

@@ -1,0 +1,112 @@
+// The part of a queue that knows nothing of its elements: who waits, and what has been promised to whom.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+
+#include "aethergraph/detail/operation.hpp"
+
+namespace aethergraph::detail {
+
+class queue_core;
+struct queue_line;
+
+/// One who waits for a place or for an element. What was promised to it is taken in a step of its own run, so that a
+/// request to stop that comes first takes nothing.
+class queue_wait : public ready_item, public cancellable_wait {
+ public:
+  queue_wait(const queue_wait&) = delete;
+  queue_wait& operator=(const queue_wait&) = delete;
+
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
+  void refuse(const std::exception_ptr& e) noexcept { error_ = e; }
+
+ protected:
+  friend queue_core;
+  friend queue_line;
+
+  /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
+  using try_to_end = bool (*)(queue_wait&);
+  /// Takes what was promised, or ends since the queue is closed. On the strand.
+  using arrive = void (*)(queue_wait&) noexcept;
+
+  queue_wait(queue_core& q, queue_line& line, try_to_end t, arrive a) noexcept
+      : core_(q), line_(line), try_to_end_(t), arrive_(a) {}
+  ~queue_wait();
+
+  bool start(const char* what, environment& e, receiver& r) noexcept;
+
+  queue_core& core_;
+  std::exception_ptr error_;
+
+ private:
+  // queued: stands in its line. promised: no longer, and is on its way. turned_away: likewise, since it is closed.
+  enum class state : std::uint8_t { idle, queued, promised, turned_away };
+
+  queue_line& line_;
+  queue_wait* previous_ = nullptr;
+  queue_wait* next_ = nullptr;
+  loop* home_ = nullptr;
+  scope* scope_ = nullptr;
+  receiver* parent_ = nullptr;
+  try_to_end try_to_end_;
+  arrive arrive_;
+  state state_ = state::idle;  // under the queue's mutex
+  bool is_waiting_ = false;    // on the strand
+};
+
+/// Those who wait for the same thing, first come, first served.
+struct queue_line {
+  queue_wait* first = nullptr;
+  queue_wait* last = nullptr;
+  std::size_t promised = 0;  // how many are on their way to what was promised to them
+
+  /// Whether somebody who came earlier has not got it yet.
+  [[nodiscard]] bool has_somebody() const noexcept { return first || promised > 0; }
+  void append(queue_wait& w) noexcept;
+  void remove(queue_wait& w) noexcept;
+};
+
+/// All members but the constructor are used under the mutex.
+// Invariant: consumers_.promised <= size_, producers_.promised + size_ <= capacity_; after settle(), nobody stands in a
+//            line for what is there and not promised.
+class queue_core {
+ public:
+  explicit queue_core(std::ptrdiff_t capacity);
+  queue_core(const queue_core&) = delete;
+  queue_core& operator=(const queue_core&) = delete;
+
+ protected:
+  friend queue_wait;
+  ~queue_core() = default;
+
+  [[nodiscard]] bool has_place() const noexcept { return !is_closed_ && size_ + producers_.promised < capacity_; }
+  [[nodiscard]] bool has_element() const noexcept { return size_ > consumers_.promised; }
+  [[nodiscard]] bool is_drained() const noexcept { return is_closed_ && size_ == 0; }
+
+  /// Promises what is there to those who stand in line, and turns them away when there is nothing to wait for.
+  void settle() noexcept;
+  /// Puts one at the end of its line.
+  void enqueue(queue_wait& w) noexcept;
+  /// What was promised to this one is taken now, or never. False: nothing was, since the queue is closed.
+  [[nodiscard]] bool redeem(queue_wait& w) noexcept;
+  void close() noexcept;
+
+  [[nodiscard]] static std::exception_ptr closed_error();
+
+  mutable std::mutex mutex_;
+  const std::size_t capacity_;
+  std::size_t size_ = 0;
+  bool is_closed_ = false;
+  queue_line producers_;
+  queue_line consumers_;
+
+ private:
+  /// False: it is turned away already, and will hear of it.
+  [[nodiscard]] bool stop_waiting(queue_wait& w, bool& is_on_its_way) noexcept;
+  static void send(queue_wait& w, queue_wait::state s) noexcept;
+};
+
+}  // namespace aethergraph::detail

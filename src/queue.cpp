@@ -1,0 +1,123 @@
+#include "aethergraph/queue.hpp"
+
+#include <fmt/format.h>
+
+namespace aethergraph::detail {
+
+namespace {
+std::size_t checked_capacity(std::ptrdiff_t capacity) {
+  if (capacity < 1)
+    throw option_error(fmt::format("a queue was given a capacity of {}; it needs at least 1", capacity));
+  return static_cast<std::size_t>(capacity);
+}
+}  // namespace
+
+// --- the lines
+void queue_line::append(queue_wait& w) noexcept {
+  w.previous_ = last;
+  w.next_ = nullptr;
+  (last ? last->next_ : first) = &w;
+  last = &w;
+}
+
+void queue_line::remove(queue_wait& w) noexcept {
+  (w.previous_ ? w.previous_->next_ : first) = w.next_;
+  (w.next_ ? w.next_->previous_ : last) = w.previous_;
+}
+
+// --- the queue, under its mutex
+queue_core::queue_core(std::ptrdiff_t capacity) : capacity_(checked_capacity(capacity)) {}
+
+void queue_core::send(queue_wait& w, queue_wait::state s) noexcept {
+  w.line_.remove(w);
+  w.state_ = s;
+  if (s == queue_wait::state::promised) ++w.line_.promised;
+  // Under the lock: one who is on its way cannot go before it has been made ready. Its run's executor exists already,
+  // so this only posts.
+  w.home_->make_ready_from_anywhere(w);
+}
+
+void queue_core::settle() noexcept {
+  while (consumers_.first && has_element()) send(*consumers_.first, queue_wait::state::promised);
+  while (producers_.first && has_place()) send(*producers_.first, queue_wait::state::promised);
+  if (!is_closed_) return;
+  while (producers_.first) send(*producers_.first, queue_wait::state::turned_away);
+  // Not as long as there are elements: one that is promised may be given back.
+  while (consumers_.first && is_drained()) send(*consumers_.first, queue_wait::state::turned_away);
+}
+
+void queue_core::enqueue(queue_wait& w) noexcept {
+  w.line_.append(w);
+  w.state_ = queue_wait::state::queued;
+  settle();  // what it waits for may be there, behind what is promised to those before it
+}
+
+bool queue_core::redeem(queue_wait& w) noexcept {
+  const bool is_promised = w.state_ == queue_wait::state::promised;
+  if (is_promised) --w.line_.promised;
+  w.state_ = queue_wait::state::idle;
+  return is_promised;
+}
+
+void queue_core::close() noexcept {
+  is_closed_ = true;
+  settle();
+}
+
+bool queue_core::stop_waiting(queue_wait& w, bool& is_on_its_way) noexcept {
+  const std::lock_guard lock(mutex_);
+  is_on_its_way = w.state_ != queue_wait::state::queued;
+  if (w.state_ == queue_wait::state::queued) {
+    w.line_.remove(w);
+  } else if (w.state_ == queue_wait::state::promised) {
+    --w.line_.promised;
+    settle();
+  } else {
+    return false;
+  }
+  w.state_ = queue_wait::state::idle;
+  return true;
+}
+
+std::exception_ptr queue_core::closed_error() {
+  return std::make_exception_ptr(queue_closed("a value was pushed to a queue that is closed"));
+}
+
+// --- those who wait
+bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
+  scope_ = e.cancellation;
+  parent_ = &r;
+  home_ = &scope_->home();
+  on_ready = [](ready_item& i) noexcept {
+    auto& self = static_cast<queue_wait&>(i);
+    self.is_waiting_ = false;
+    if (!self.error_) self.arrive_(self);
+    self.scope_->remove_wait(self);
+    self.parent_->done();
+  };
+  on_cancel = [](cancellable_wait& w) noexcept {
+    auto& self = static_cast<queue_wait&>(w);
+    bool is_on_its_way = false;
+    if (!self.core_.stop_waiting(self, is_on_its_way)) return;  // it ends in any case, with nothing
+    self.error_ = self.scope_->stop_error();
+    if (!is_on_its_way) self.home_->make_ready(self);
+  };
+  try {
+    static_cast<void>(home_->executor());  // what may be woken from another thread needs one
+    if (try_to_end_(*this)) return true;
+  } catch (...) {
+    error_ = std::current_exception();
+    return true;
+  }
+  is_waiting_ = true;
+  scope_->add_wait(*this, what, e.current_call);
+  return false;
+}
+
+queue_wait::~queue_wait() {
+  // Only when the run is torn down does it wait still, or was it promised what it has not taken.
+  bool is_on_its_way = false;
+  if (is_waiting_) static_cast<void>(core_.stop_waiting(*this, is_on_its_way));
+}
+
+}  // namespace aethergraph::detail
