@@ -30,7 +30,7 @@ void graph_executor::free_block() noexcept {
   if (!block_) return;
   if (plan_->has_tracked_values)
     for (std::uint32_t e = 0; e < plan_->size(); ++e)
-      if (state_of(e) == node_state::done && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
+      if (holds_value(e) && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
   free_frame(block_, block_size_);
   block_ = nullptr;
 }
@@ -275,7 +275,10 @@ void graph_executor::note_element_failure(
 }
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
-void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept { node_ends(e, cause); }
+void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
+  node_ends(e, cause);
+  if (!cause) state_[e] |= entry_state::value_is_due;
+}
 
 void graph_executor::tell_made() noexcept {
   for (std::uint32_t e = 0; e < plan_->size(); ++e)
