@@ -258,11 +258,15 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
   state_[e] = static_cast<std::uint8_t>(s);
   try {
     if (s != node_state::skipped) causes_.push_back({e, cause});
-    if (s == node_state::failed && (failures_.empty() || failures_.back().entry != e))
-      failures_.push_back({e, no_element, cause});
+    if (s == node_state::failed && !has_failed_element(e)) failures_.push_back({e, no_element, cause});
   } catch (const std::bad_alloc&) {
     // the state still says that it has failed
   }
+}
+
+bool graph_executor::has_failed_element(std::uint32_t e) const noexcept {
+  return plan_->entries[e].ops->kind == entry_kind::map &&
+         std::any_of(failures_.rbegin(), failures_.rend(), [&](const failed_entry& f) { return f.entry == e; });
 }
 
 void graph_executor::note_element_failure(

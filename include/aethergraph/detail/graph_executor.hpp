@@ -181,6 +181,7 @@ class graph_executor : public declared_nodes, ready_item {
   void settle_successors(std::uint32_t e, std::uint8_t taint) noexcept;
   void release_reads(std::uint32_t e) noexcept;
   void destroy_value(std::uint32_t e) noexcept;
+  [[nodiscard]] bool has_failed_element(std::uint32_t e) const noexcept;
   void set_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept;
   void tell_made() noexcept;
   void tell_started(std::uint32_t e) noexcept;
