@@ -30,7 +30,7 @@ void graph_executor::free_block() noexcept {
   if (!block_) return;
   if (plan_->has_tracked_values)
     for (std::uint32_t e = 0; e < plan_->size(); ++e)
-      if (state_of(e) == node_state::done && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
+      if (holds_value(e) && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
   free_frame(block_, block_size_);
   block_ = nullptr;
 }
@@ -248,15 +248,17 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
   state_[e] = static_cast<std::uint8_t>(s);
   try {
     if (s != node_state::skipped) causes_.push_back({e, cause});
-    // A map of which elements failed is named by them.
-    const bool is_named = plan_->entries[e].ops->kind == entry_kind::map &&
-                          std::ranges::any_of(failures_, [e](const failed_entry& f) { return f.entry == e; });
-    if (s == node_state::failed && !is_named) failures_.push_back({e, no_element, cause});
+    if (s == node_state::failed && !has_failed_element(e)) failures_.push_back({e, no_element, cause});
   } catch (const std::bad_alloc&) {
     // the state still says that it has failed
   }
   // Here already, before its slot goes to a call that waits: nothing more starts.
   if (s == node_state::failed && stops_on_failure_) scope_.cancel(cancelled_because(stop_reason::sibling_failed));
+}
+
+bool graph_executor::has_failed_element(std::uint32_t e) const noexcept {
+  return plan_->entries[e].ops->kind == entry_kind::map &&
+         std::any_of(failures_.rbegin(), failures_.rend(), [&](const failed_entry& f) { return f.entry == e; });
 }
 
 void graph_executor::note_element_failure(
@@ -270,8 +272,9 @@ void graph_executor::note_element_failure(
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
 void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
-  if (cause || is_watched_) return node_ends(e, cause);
-  state_[e] = static_cast<std::uint8_t>(node_state::done);
+  if (cause || is_watched_) node_ends(e, cause);
+  else state_[e] = static_cast<std::uint8_t>(node_state::done);
+  if (!cause) state_[e] |= entry_state::value_is_due;
 }
 
 void graph_executor::tell_made() noexcept {

@@ -37,6 +37,7 @@ struct call_frame final : in_flight {
       try {
         if constexpr (std::is_void_v<R>) op.take();
         else ::new (ex.slot(e)) regular<R>(op.take());
+        ex.value_came(e);
         ex.drop_frame(*this);
         return ex.entry_done(e);
       } catch (...) {

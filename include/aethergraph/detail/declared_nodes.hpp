@@ -36,6 +36,7 @@ inline constexpr time_point no_time = time_point::min();
 struct entry_state {
   static constexpr std::uint8_t state_bits = 0x07;
   static constexpr std::uint8_t is_handed_out = 0x08;    // it waits, but no longer in the graph: for a permit, say
+  static constexpr std::uint8_t value_is_due = 0x10;     // it is done, but its value has not been taken over yet
   static constexpr std::uint8_t is_admitted = 0x20;      // its condition was true
   static constexpr std::uint8_t after_failure = 0x40;    // something that it depends on failed
   static constexpr std::uint8_t after_condition = 0x80;  // a condition was false, its own or that of what it reads

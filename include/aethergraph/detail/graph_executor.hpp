@@ -41,7 +41,8 @@ struct in_flight : receiver {
 // Invariant, for each entry e:
 //   open_dependencies_[e] counts the dependencies that have not ended;
 //   e is in ready_ or ready_calls_ exactly if that is 0, and it has neither started nor ended;
-//   the value of a done e exists exactly if it is not tracked, or open_reads_[e] > 0;
+//   the value of a done e exists exactly if it is not tracked, or open_reads_[e] > 0; but not as long as it is due,
+//     between the end of an operation and the moment when whoever started it takes its value over;
 //   open_ counts the entries that have not ended.
 class graph_executor : public declared_nodes, ready_item {
  public:
@@ -74,7 +75,7 @@ class graph_executor : public declared_nodes, ready_item {
   }
   [[nodiscard]] bool is_last_read(value_ref r) const noexcept { return open_reads_[r.entry] == 1; }
   void release_read(std::uint32_t entry) noexcept {
-    if (--open_reads_[entry] == 0 && state_of(entry) == node_state::done) destroy_value(entry);
+    if (--open_reads_[entry] == 0 && holds_value(entry)) destroy_value(entry);
   }
 
   // --- for records: what they do
@@ -103,6 +104,8 @@ class graph_executor : public declared_nodes, ready_item {
     if (is_watched_) [[unlikely]]
       tell_ended(e, cause);
   }
+  /// The value of an operation that had ended well was constructed.
+  void value_came(std::uint32_t e) noexcept { state_[e] &= static_cast<std::uint8_t>(~entry_state::value_is_due); }
   /// Makes a `Frame` for an entry that starts. Errors: `std::bad_alloc`, and what its constructor throws.
   template <class Frame, class... A>
   Frame& add_frame(std::uint32_t e, A&&... a) {
@@ -184,6 +187,10 @@ class graph_executor : public declared_nodes, ready_item {
   static constexpr std::size_t no_element = static_cast<std::size_t>(-1);
 
   [[nodiscard]] node_state state_of(std::uint32_t e) const noexcept { return entry_state::state(state_[e]); }
+  [[nodiscard]] bool holds_value(std::uint32_t e) const noexcept {
+    return (state_[e] & (entry_state::state_bits | entry_state::value_is_due)) ==
+           static_cast<std::uint8_t>(node_state::done);
+  }
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
@@ -209,6 +216,7 @@ class graph_executor : public declared_nodes, ready_item {
   }
   void release_reads(std::uint32_t e) noexcept;
   void destroy_value(std::uint32_t e) noexcept;
+  [[nodiscard]] bool has_failed_element(std::uint32_t e) const noexcept;
   void set_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept;
   void tell_made() noexcept;
   void tell_started(std::uint32_t e) noexcept;

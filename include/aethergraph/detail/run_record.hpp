@@ -34,6 +34,7 @@ struct run_frame final : in_flight {
       try {
         if constexpr (std::is_void_v<R>) op.take();
         else ::new (ex.slot(e)) regular<R>(op.take());
+        ex.value_came(e);
       } catch (...) {
         ex.node_ends(e, std::current_exception());
       }
