@@ -73,7 +73,8 @@ TEST_CASE("of dropped blocks the records are gone, and the others keep their num
   for (int i = 1; i <= 40; ++i) *log.at(log.add()) = i;
   log.drop_blocks(2);
   CHECK(log.first() == 33);
-  for (volatile ag::detail::node_number gone = 1; gone <= 32; gone = gone + 1) CHECK(log.at(gone) == nullptr);
+  const auto is_gone = [&](const volatile ag::detail::node_number& n) { return log.at(n) == nullptr; };
+  for (ag::detail::node_number n = 1; n <= 32; ++n) CHECK(is_gone(n));
   CHECK(*log.at(33) == 33);
   CHECK(log.add() == 41);
 }
