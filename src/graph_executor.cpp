@@ -177,7 +177,8 @@ bool graph_executor::take_slot() noexcept {
 }
 
 bool graph_executor::is_condition_true(std::uint32_t e) noexcept {
-  return *static_cast<const bool*>(address(plan_->guards.find(e)->second));
+  const auto [first, last] = plan_->guards.equal_range(e);
+  return std::all_of(first, last, [this](const auto& g) { return *static_cast<const bool*>(address(g.second)); });
 }
 
 void graph_executor::entry_ended(std::uint32_t e) noexcept {

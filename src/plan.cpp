@@ -48,7 +48,8 @@ std::string plan::id_of(std::uint32_t e) const {
 void plan::visit_reads(std::uint32_t e, ref_visitor& v) const {
   const plan_entry& here = entries[e];
   if (here.record) here.ops->visit(here.record, v);
-  if (const auto guard = guards.find(e); guard != guards.end()) v.see(condition_parameter, guard->second);
+  const auto [first, last] = guards.equal_range(e);
+  for (auto g = first; g != last; ++g) v.see(condition_parameter, g->second);
 }
 
 }  // namespace aethergraph::detail

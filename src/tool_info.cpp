@@ -35,7 +35,7 @@ std::string title_of(std::string_view name, const boundary& b) {
 }
 
 std::string problem_of(std::string_view name, const tool_options& o) {
-  if (name.empty()) return "a tool, agent or graph has an empty name; give it a name such as \"fetch\"";
+  if (name.empty()) return "a tool has an empty name; give it a name such as \"fetch\"";
   const auto wrong = [&](std::string_view field, const auto& value, std::string_view valid) {
     return fmt::format("tool '{}': the option `{}` is {}; it must be {}", name, field, value, valid);
   };

@@ -180,11 +180,7 @@ bool trace::can_be_guarded(value_ref r) const noexcept {
 }
 
 void trace::guard(value_ref conditional, value_ref condition) {
-  const auto add = [&](std::uint32_t e) {
-    if (!plan_->guards.emplace(e, condition).second)
-      throw build_error(
-          fmt::format("graph '{}': '{}' has two conditions; combine them into one", plan_->what.name, plan_->id_of(e)));
-  };
+  const auto add = [&](std::uint32_t e) { plan_->guards.emplace(e, condition); };
   if (const cluster* c = cluster_of_result(*plan_, conditional)) {
     for (std::uint32_t e = c->first; e < c->last; ++e) add(e);
     if (conditional.entry >= c->last) add(conditional.entry);

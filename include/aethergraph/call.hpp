@@ -161,7 +161,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       return true;
     }
     try {
-      if (!(std::is_copy_constructible_v<Args> && ...) && tool.controls->retry.max_attempts > 1)
+      if (!(is_copyable<Args> && ...) && tool.controls->retry.max_attempts > 1)
         throw option_error(
             fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
                         "leave out the option `retry`, or share the argument",
@@ -244,7 +244,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   }
 
   raw invoke(bool keep) {
-    if constexpr ((std::is_copy_constructible_v<Args> && ...))
+    if constexpr ((is_copyable<Args> && ...))
       if (keep) [[unlikely]]
         return std::apply([this](const Args&... a) -> raw { return invoke_with(Args(a)...); }, call_.arguments_);
     return std::apply([this](Args&... a) -> raw { return invoke_with(std::move(a)...); }, call_.arguments_);

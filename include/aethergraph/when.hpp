@@ -39,7 +39,7 @@ inline trace& current_trace_for(std::string_view what) {
 ///
 /// Parameters: `condition` a node of bool; `branch` what is conditional: that call itself, or all calls of the
 /// sub-graph. Calls that its arguments come from are not.
-/// Returns: the value of the branch. Errors: `build_error` where it has a condition already, or is a literal.
+/// Returns: the value of the branch. Several conditions of one branch must all be true.
 /// Example: `auto report = ag::value_or(ag::when(is_large(x), summary(x)), std::string("small"));`
 template <detail::traced Condition, detail::traced Branch>
 auto when(const Condition& condition, const Branch& branch) {

@@ -303,22 +303,29 @@ TEST_CASE("an empty name is refused by the first call, not by the constructor") 
 
 TEST_CASE("a tool knows its name") { CHECK(doubled.name() == "doubled"); }
 
-TEST_CASE("options that are not supported are refused by the first call") {
-  const auto f = [](int x) { return x; };
-  const auto refused = [&](const ag::tool_options& o) {
-    const ag::tool t{"t", f, o};
+TEST_CASE("options that cannot work are refused by the first call, which names the value and what would be valid") {
+  const auto refusal = [](const ag::tool_options& o) -> std::string {
+    const ag::tool t{"t", [](int x) { return x; }, o};
     try {
       ag::run(t(1));
-    } catch (const ag::option_error&) {
-      return true;
+    } catch (const ag::option_error& e) {
+      return e.what();
     }
-    return false;
+    return "none";
   };
-  CHECK(refused({.timeout = 5ms}));
-  CHECK(refused({.retry = {.max_attempts = 4}}));
-  CHECK(refused({.weight = 2}));
-  CHECK(refused({.priority = 1}));
-  CHECK(refused({.workers = true}));
+  CHECK(refusal({.timeout = 0ms}) == "tool 't': the option `timeout` is 0ms; it must be more than 0");
+  CHECK(refusal({.retry = {.max_attempts = 0}}) ==
+        "tool 't': the option `retry.max_attempts` is 0; it must be at least 1");
+  CHECK(refusal({.retry = {.first_delay = -1ms}}) ==
+        "tool 't': the option `retry.first_delay` is -1ms; it must be at least 0");
+  CHECK(refusal({.retry = {.factor = 0.5}}) == "tool 't': the option `retry.factor` is 0.5; it must be at least 1");
+  CHECK(refusal({.retry = {.jitter = 2}}) == "tool 't': the option `retry.jitter` is 2; it must be from 0 to 1");
+  CHECK(refusal({.weight = 2}) == "tool 't': the option `weight` is 2; it must be left out where there is no pool");
+  CHECK(refusal({.rate_key = "k"}) ==
+        "tool 't': the option `rate_key` is 'k'; it must be left out where there is no rate");
+  ag::resource_pool pool{"gpu", 2};
+  CHECK(refusal({.pool = &pool, .weight = 3}) ==
+        "tool 't': the option `weight` is 3; it must be at most 2, the capacity of pool 'gpu'");
 }
 
 TEST_CASE("a version and a label are accepted") {

@@ -221,10 +221,26 @@ TEST_CASE("a map and a nested run are conditional") {
   CHECK(ag::run(graph(false, {1, 2})) == std::tuple{std::vector<int>{}, -1});
 }
 
-TEST_CASE("two conditions of one call are refused") {
-  const ag::graphify g{"g", [](ag::node<bool> c) { return ag::when(c, ag::when(c, work(1))); }};
-  CHECK_THROWS_AS(g.build(), ag::build_error);
-  CHECK_THROWS_WITH(g.build(), "graph 'g': 'work#1' has two conditions; combine them into one");
+TEST_CASE("of two conditions of one call both must be true") {
+  const ag::graphify g{"g", [](ag::node<bool> first, ag::node<bool> second) {
+    return ag::value_or(ag::when(first, ag::when(second, work(1))), -1);
+  }};
+  const auto built = g.build();
+  CHECK(ag::run(built(true, true)) == ag::run(work(1)));
+  CHECK(ag::run(built(true, false)) == -1);
+  CHECK(ag::run(built(false, true)) == -1);
+}
+
+TEST_CASE("a sub-graph with a condition inside may have one itself") {
+  const ag::graphify inner{
+      "inner", [](ag::node<bool> condition) { return ag::value_or(ag::when(condition, work(1)), 0); }};
+  const ag::graphify outer{"outer", [&inner](ag::node<bool> first, ag::node<bool> second) {
+    return ag::value_or(ag::when(first, inner(second)), -1);
+  }};
+  const auto built = outer.build();
+  CHECK(ag::run(built(true, true)) == ag::run(work(1)));
+  CHECK(ag::run(built(true, false)) == 0);
+  CHECK(ag::run(built(false, true)) == -1);
 }
 
 TEST_CASE("a condition that depends on its branch is a cycle") {

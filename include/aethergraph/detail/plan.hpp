@@ -147,11 +147,11 @@ class plan {
   std::vector<cluster> clusters;
   std::vector<order_edge> orders;
   std::map<std::uint32_t, entry_names> names;
-  std::map<std::uint32_t, value_ref> guards;  // the conditions of those that have one
-  std::uint32_t inputs = 0;                   // entries [0, inputs) are its parameters
-  std::vector<std::string> input_names;       // of those, or none: `what` names the plain parameters, too
-  void* result = nullptr;                     // in the arena
-  const entry_ops* result_ops = nullptr;      // to visit and destroy it
+  std::multimap<std::uint32_t, value_ref> guards;  // the conditions of those that have such: all must be true
+  std::uint32_t inputs = 0;                        // entries [0, inputs) are its parameters
+  std::vector<std::string> input_names;            // of those, or none: `what` names the plain parameters, too
+  void* result = nullptr;                          // in the arena
+  const entry_ops* result_ops = nullptr;           // to visit and destroy it
   std::vector<std::string> warnings;
 
   // --- as compiled
