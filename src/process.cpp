@@ -252,7 +252,8 @@ class process_group {
   ~process_group() {
     if (leader_ <= 0 || is_gone_) return;
     signal(SIGKILL);
-    while (!is_reaped_ && ::waitpid(leader_, &status_, 0) < 0 && errno == EINTR) {
+    if (is_reaped_ || ::kill(leader_, SIGKILL) != 0) return;  // another user's by now: nothing would end a wait
+    while (::waitpid(leader_, &status_, 0) < 0 && errno == EINTR) {
     }
   }
 

@@ -133,6 +133,15 @@ TEST_CASE("the words of a command reach the program as they are") {
   CHECK(run(words).out == "as a vector");
 }
 
+TEST_CASE("the words of a command may stand in braces, inside a co_await too") {
+  const auto body = []() -> ag::task<std::string> {
+    const std::string last = "three, which is longer than what a string holds in itself";
+    const auto r = co_await ag::run_process({"printf", "%s %s", "two", last}, {.input = "unread", .out_limit = 9});
+    co_return r.out + (co_await ag::run_process({"echo"})).out;
+  };
+  CHECK(ag::run(body()) == "two three\n");
+}
+
 TEST_CASE("a process reads its input to the end") {
   const std::string text(1'000'000, 'x');
   const auto r = run(ag::command("cat"), {.input = text});
