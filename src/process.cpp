@@ -252,19 +252,23 @@ class process_group {
   ~process_group() {
     if (leader_ <= 0 || is_gone_) return;
     signal(SIGKILL);
-    while (!is_reaped_ && ::waitpid(leader_, &status_, 0) < 0 && errno == EINTR) {
+    if (is_reaped_ || ::kill(leader_, SIGKILL) != 0) return;  // another user's by now: nothing would end a wait
+    while (::waitpid(leader_, &status_, 0) < 0 && errno == EINTR) {
     }
   }
 
   void lead(pid_t leader) noexcept { leader_ = leader; }
   [[nodiscard]] pid_t leader() const noexcept { return leader_; }
   void signal(int what) noexcept { ::kill(-leader_, what); }
-  /// Takes notice of the leader's end.
-  [[nodiscard]] bool is_reaped() noexcept {
+  /// Takes notice of the leader's end, and asks what it leaves behind to stop: again, if the group was asked before,
+  /// since a shell's child that has not come to its program yet loses a signal.
+  [[nodiscard]] bool has_ended() noexcept {
     if (is_reaped_) return true;
-    const pid_t r = ::waitpid(leader_, &status_, WNOHANG);
-    if (r == 0 || (r < 0 && errno == EINTR)) return false;
-    if (r < 0) status_ = lost;
+    siginfo_t end{};
+    if (::waitid(P_PID, static_cast<id_t>(leader_), &end, WEXITED | WNOHANG | WNOWAIT) != 0) return is_reaped_ = true;
+    if (end.si_pid == 0) return false;
+    signal(SIGTERM);
+    if (::waitpid(leader_, &status_, 0) != leader_) status_ = lost;
     return is_reaped_ = true;
   }
   /// Whether nobody is left. Once the leader has been reaped.
@@ -376,19 +380,18 @@ class process {
     is_left_alone_ = true;
     static_cast<void>(co_await end_.async_wait(end_.wait_read, asio::as_tuple(use_task)));
     is_left_alone_ = false;
-    // To the program itself, which is to stop, or to what it leaves behind.
-    group_.signal(SIGTERM);
+    if (!group_.has_ended()) group_.signal(SIGTERM);
     const auto patience =
         std::chrono::steady_clock::now() + std::min<duration>(plan_.grace, std::chrono::hours(24 * 365));
     bool is_killed = false;
     std::chrono::milliseconds pause{1};
-    while (!group_.is_reaped() || !group_.is_gone()) {
+    while (!group_.has_ended() || !group_.is_gone()) {
       const auto now = std::chrono::steady_clock::now();
       if (!is_killed && now >= patience) {
         group_.signal(SIGKILL);
         is_killed = true;
       }
-      if (!group_.is_reaped()) {
+      if (!group_.has_ended()) {
         timer_.expires_at(is_killed ? asio::steady_timer::time_point::max() : patience);
         co_await race(end_.async_wait(end_.wait_read, use_task), timer_.async_wait(use_task));
       } else {  // only the leader's end can be waited for

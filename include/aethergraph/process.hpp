@@ -33,12 +33,12 @@ class process_error : public error {
 
 /// A program and its arguments, word by word: no shell reads them.
 ///
-/// Example: `ag::command("git", "log", "-1")`
+/// Example: `co_await ag::run_process({"git", "log", "-1"})`
 class command {
  public:
   template <class... Words>
     requires(sizeof...(Words) > 0 && (std::convertible_to<Words, std::string> && ...))
-  explicit command(Words&&... words) {
+  command(Words&&... words) {
     words_.reserve(sizeof...(Words));
     (words_.emplace_back(std::forward<Words>(words)), ...);
   }

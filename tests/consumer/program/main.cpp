@@ -21,7 +21,7 @@ int main() {
   std::printf("%d %d %d\n", here, there, later);
   const bool is_one_tool = address_of_twice_in_other_unit() == &twice;
 #ifdef WITH_process
-  if (ag::run(ag::run_process(ag::command("echo", "hello"))).out != "hello\n") return 1;
+  if (ag::run(ag::run_process({"echo", "hello"})).out != "hello\n") return 1;
 #endif
   return here == 12 && there == 12 && later == 18 && is_one_tool ? 0 : 1;
 }
