@@ -11,7 +11,9 @@ endif()
 find_program(CCACHE ccache)
 mark_as_advanced(CCACHE)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # What one checkout has compiled serves the others: paths within it are as seen from the build directory.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 # What the library, the tests, the examples and the benchmarks link for the flags they share.
@@ -23,7 +25,7 @@ endif()
 target_compile_definitions(aethergraph_developer_settings INTERFACE BOOST_ASIO_NO_DEPRECATED)
 
 if(AETHERGRAPH_SANITIZE)
-  add_compile_options(-fsanitize=${AETHERGRAPH_SANITIZE} -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${AETHERGRAPH_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${AETHERGRAPH_SANITIZE})
   if(AETHERGRAPH_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
