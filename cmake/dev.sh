@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that is done with this repository, from a bare Debian 12 on:
 #
-#   sh cmake/dev.sh demo [file or directory...]   build and run the main example, on the repository's own files by default
+#   sh cmake/dev.sh demo [file or directory...]   build and run the main examples, on the repository's own files by default
 #   sh cmake/dev.sh test [ctest argument...]      build and run all tests
 #   sh cmake/dev.sh bench [filter]                build and run the benchmarks whose name matches the filter
 #   sh cmake/dev.sh instructions [--record]       count the instructions of the hot paths; fail if they have become more
@@ -77,15 +77,17 @@ run_tests() {
 
 demo() {
   need_build_tools
-  build release 10_file_report
-  program=$(pwd)/build/release/examples/10_file_report
+  build release 10_file_report 17_graph_files
+  examples=$(pwd)/build/release/examples
   if [ $# -eq 0 ]; then
     set -- include src examples tests cmake docs
   else
     cd "$caller_dir"
   fi
-  say "running $(basename "$program") $*"
-  "$program" "$@" || fail "the demo ended with status $?"
+  say "as an agent: 10_file_report $*"
+  "$examples/10_file_report" "$@" || fail "the demo ended with status $?"
+  say "as a graph: 17_graph_files $*"
+  "$examples/17_graph_files" "$@" || fail "the demo ended with status $?"
 }
 
 run_test() {
