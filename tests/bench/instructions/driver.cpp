@@ -25,6 +25,25 @@ const ag::graph_fn fan{"fan", [](int n) -> ag::task<std::int64_t> {
   co_return std::accumulate(all.begin(), all.end(), std::int64_t{0});
 }};
 
+const ag::tool plain{"plain", [](std::int64_t x) { return x + 1; }};
+const ag::tool coroutine{"coroutine", [](std::int64_t x) -> ag::task<std::int64_t> { co_return x + 1; }};
+constexpr int chain_nodes = 1000;
+template <class Tool>
+ag::graph<std::int64_t(std::int64_t)> chain(const Tool& tool) {
+  const ag::graphify traced{"chain", [&tool](ag::node<std::int64_t> x) {
+    for (int i = 0; i < chain_nodes; ++i) x = tool(x);
+    return x;
+  }};
+  return traced.build();
+}
+template <class Tool>
+std::int64_t run_chain(const Tool& tool, int n) {
+  const auto graph = chain(tool);
+  std::int64_t sum = 0;
+  for (int i = 0; i < n; i += chain_nodes) sum += ag::run(graph(i));
+  return sum;
+}
+
 const ag::graph_fn empty{"empty", [](int x) -> ag::task<int> { co_return x + 1; }};
 
 }  // namespace
@@ -41,10 +60,15 @@ int main(int argc, char** argv) {
     sum = ag::run(fan(n), {.record = ag::record::off});
   } else if (mode == "recorded_gather") {
     sum = ag::run(fan(n));
+  } else if (mode == "graph_node") {
+    sum = run_chain(plain, n);
+  } else if (mode == "graph_coroutine") {
+    sum = run_chain(coroutine, n);
   } else if (mode == "run") {
     for (int i = 0; i < n; ++i) sum += ag::run(empty(i));
   } else {
-    fmt::print(stderr, "usage: instructions call|recorded_call|gather|recorded_gather|run N\n");
+    fmt::print(
+        stderr, "usage: instructions call|recorded_call|gather|recorded_gather|graph_node|graph_coroutine|run N\n");
     return 2;
   }
   fmt::print("{}\n", sum);  // so that nothing is left out
