@@ -209,8 +209,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     note_end();
     return true;
   }
-  // `keep`: the arguments are wanted for another attempt.
-  bool run_attempt(loop& l, bool keep) noexcept {
+  // `keeps_arguments`: they are wanted for another attempt.
+  bool run_attempt(loop& l, bool keeps_arguments) noexcept {
     cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
     if (made_in) {
       body_steps.within = number;
@@ -218,24 +218,24 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
     try {
       if constexpr (is_task<raw>) {
-        raw t = invoke(keep);
+        raw t = invoke(keeps_arguments);
         if (!t.promise_)
           throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->title));
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
       } else if constexpr (is_asio_awaitable<raw>) {
-        raw a = invoke(keep);
+        raw a = invoke(keeps_arguments);
         spawned_.emplace(*this, a);
         if (!spawned_->start()) return false;
       } else if (call_.info_->workers && !l.runs_workers_inline()) {
-        start_on_worker(keep);
+        start_on_worker(keeps_arguments);
         return false;
       } else if constexpr (std::is_void_v<R>) {
-        invoke(keep);
+        invoke(keeps_arguments);
         this->outcome.emplace();
       } else {
-        this->outcome.emplace(invoke(keep));
+        this->outcome.emplace(invoke(keeps_arguments));
       }
     } catch (...) {
       this->outcome.fail(std::current_exception());
@@ -243,9 +243,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     return true;
   }
 
-  raw invoke(bool keep) {
+  raw invoke(bool keeps_arguments) {
     if constexpr ((is_copyable<Args> && ...))
-      if (keep) [[unlikely]]
+      if (keeps_arguments) [[unlikely]]
         return std::apply([this](const Args&... a) -> raw { return invoke_with(Args(a)...); }, call_.arguments_);
     return std::apply([this](Args&... a) -> raw { return invoke_with(std::move(a)...); }, call_.arguments_);
   }
@@ -253,9 +253,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
     else return (*call_.callable_)(std::move(a)...);
   }
-  static constexpr attempt_hooks hooks{[](call_state& c, bool keep) noexcept {
+  static constexpr attempt_hooks hooks{[](call_state& c, bool keeps_arguments) noexcept {
     auto& self = static_cast<operation&>(c);
-    return self.run_attempt(self.home_loop(), keep);
+    return self.run_attempt(self.home_loop(), keeps_arguments);
   }, [](call_state& c) noexcept -> const std::exception_ptr& { return static_cast<operation&>(c).outcome.error(); },
       [](call_state& c, std::exception_ptr e) noexcept { static_cast<operation&>(c).outcome.fail(std::move(e)); },
       [](call_state& c) noexcept { static_cast<operation&>(c).note_end(); }};
@@ -350,16 +350,16 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     self.cancellation->home().make_ready(self, &body_operation::finish);
   }
 
-  void start_on_worker(bool keep) {
+  void start_on_worker(bool keeps_arguments) {
     worker_ = std::make_unique<worker_body>(*this);
     if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->work.stop_flag;
-    worker_->work.start(*this, *worker_, [this, keep] {
+    worker_->work.start(*this, *worker_, [this, keeps_arguments] {
       try {
         if constexpr (std::is_void_v<R>) {
-          invoke(keep);
+          invoke(keeps_arguments);
           this->outcome.emplace();
         } else {
-          this->outcome.emplace(invoke(keep));
+          this->outcome.emplace(invoke(keeps_arguments));
         }
       } catch (...) {
         this->outcome.fail(std::current_exception());

@@ -16,42 +16,6 @@ namespace aethergraph::detail {
 template <class Signature, class F, class... Kept>
 struct call_record;
 
-/// A call on its way that is more than a plain function.
-template <class Call>
-struct call_frame final : in_flight {
-  template <class MakeCall>
-  call_frame(graph_executor& ex, std::uint32_t e, MakeCall make_call) : in_flight(ex, e), awaited(make_call()) {
-    on_done = [](receiver& r) noexcept {
-      auto& self = static_cast<call_frame&>(r);
-      graph_executor& owner = self.executor;
-      self.end();
-      owner.wake();
-    };
-  }
-  /// The state has been set by whoever ended the call.
-  void end() noexcept {
-    using R = typename Call::value_type;
-    graph_executor& ex = executor;
-    const std::uint32_t e = entry;
-    if (!op.error()) [[likely]] {
-      try {
-        if constexpr (std::is_void_v<R>) op.take();
-        else ::new (ex.slot(e)) regular<R>(op.take());
-        ex.value_came(e);
-        ex.drop_frame(*this);
-        return ex.entry_done(e);
-      } catch (...) {
-        ex.node_ends(e, std::current_exception());
-      }
-    }
-    ex.drop_frame(*this);
-    ex.entry_ended(e);
-  }
-
-  Call awaited;
-  operation<Call> op{awaited};
-};
-
 template <class R, class... Args, class F, class... Kept>
 struct call_record<R(Args...), F, Kept...> {
   using traits = callable_traits<F>;
@@ -75,9 +39,9 @@ struct call_record<R(Args...), F, Kept...> {
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
     if constexpr (is_direct)
       if (ex.calls_directly(e)) return call_directly(ex, e);
-    call_frame<call_type>* frame = nullptr;
+    operation_frame<call_type>* frame = nullptr;
     try {
-      frame = &ex.add_frame<call_frame<call_type>>(e, [&] {
+      frame = &ex.add_frame<operation_frame<call_type>>(e, [&] {
         return std::apply([&](const Kept&... k) {
           return call_type(ex.entry_at(e).tool, callable, take_as<Args>(k, ex)...);
         }, arguments);

@@ -130,4 +130,40 @@ value_ref as_value(trace& t, const X& x) {
   }
 }
 
+/// A call that is more than a plain function, or a nested run, on its way.
+template <class A>
+struct operation_frame final : in_flight {
+  template <class Make>
+  operation_frame(graph_executor& ex, std::uint32_t e, Make make) : in_flight(ex, e), awaited(make()) {
+    on_done = [](receiver& r) noexcept {
+      auto& self = static_cast<operation_frame&>(r);
+      graph_executor& owner = self.executor;
+      self.end();
+      owner.wake();
+    };
+  }
+  /// The state has been set by whoever ended it.
+  void end() noexcept {
+    using R = typename A::value_type;
+    graph_executor& ex = executor;
+    const std::uint32_t e = entry;
+    if (!op.error()) [[likely]] {
+      try {
+        if constexpr (std::is_void_v<R>) op.take();
+        else ::new (ex.slot(e)) regular<R>(op.take());
+        ex.value_came(e);
+        ex.drop_frame(*this);
+        return ex.entry_done(e);
+      } catch (...) {
+        ex.node_ends(e, std::current_exception());
+      }
+    }
+    ex.drop_frame(*this);
+    ex.entry_ended(e);
+  }
+
+  A awaited;
+  operation<A> op{awaited};
+};
+
 }  // namespace aethergraph::detail

@@ -14,39 +14,6 @@
 
 namespace aethergraph::detail {
 
-template <class Invocation>
-struct run_frame final : in_flight {
-  template <class MakeInvocation>
-  run_frame(graph_executor& ex, std::uint32_t e, MakeInvocation make) : in_flight(ex, e), awaited(make()) {
-    on_done = [](receiver& r) noexcept {
-      auto& self = static_cast<run_frame&>(r);
-      graph_executor& owner = self.executor;
-      self.end();
-      owner.wake();
-    };
-  }
-  /// The state has been set by the run.
-  void end() noexcept {
-    using R = typename Invocation::value_type;
-    graph_executor& ex = executor;
-    const std::uint32_t e = entry;
-    if (!op.error()) {
-      try {
-        if constexpr (std::is_void_v<R>) op.take();
-        else ::new (ex.slot(e)) regular<R>(op.take());
-        ex.value_came(e);
-      } catch (...) {
-        ex.node_ends(e, std::current_exception());
-      }
-    }
-    ex.drop_frame(*this);
-    ex.entry_ended(e);
-  }
-
-  Invocation awaited;
-  run_operation<Invocation> op{awaited, run_options{}};
-};
-
 template <class Signature, class F, class... Kept>
 struct run_record;
 
@@ -69,9 +36,9 @@ struct run_record<R(Args...), F, Kept...> {
   }
 
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
-    run_frame<invocation_type>* frame = nullptr;
+    operation_frame<invocation_type>* frame = nullptr;
     try {
-      frame = &ex.add_frame<run_frame<invocation_type>>(e, [&] {
+      frame = &ex.add_frame<operation_frame<invocation_type>>(e, [&] {
         return std::apply(
             [&](const Kept&... k) { return invocation_type(definition, take_as<Args>(k, ex)...); }, arguments);
       });

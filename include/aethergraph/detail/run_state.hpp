@@ -50,33 +50,19 @@ class run_state : public scope {
   [[nodiscard]] bool has_begun() const noexcept { return channel_ != nullptr; }
 
   // --- nodes: each is made, starts unless it never does, and ends
+  // What is recorded nowhere takes the short way, which is meant to stand in the caller.
   /// Gives the number of a new node, which is awaited in `e` and can be stopped by way of `live`.
   node_number node_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
-    if (declared_) [[unlikely]]
-      if (const node_number n = declared_->take_starting()) return n;
-    if (!e.steps) return ++book_->unrecorded_;
-    const node_number n = log_->note_made(what, kind, *e.steps, live);
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
-    return n;
+    if (!e.steps && !declared_) return ++book_->unrecorded_;
+    return note_made(what, kind, e, live);
   }
   void node_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
-    if (is_declared(n)) [[unlikely]]
-      return declared_->note_started(entry_of(n));
-    if (!made_in) return;
-    log_->note_started(n, home());
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_started, n, what, kind, node_state::running, nullptr);
+    if (made_in || is_declared(n)) note_started(n, what, kind, made_in);
   }
   /// `cause` is null of one that is done.
   void node_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
       const std::exception_ptr& cause) noexcept {
-    if (is_declared(n)) [[unlikely]]
-      return declared_->note_ended(entry_of(n), cause);
-    if (!made_in) return;
-    const node_state state = log_->note_ended(n, cause, *made_in, home());
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_ended, n, what, kind, state, cause);
+    if (made_in || is_declared(n)) note_ended(n, what, kind, made_in, cause);
   }
 
   /// Tells whoever observes. To be called only if `is_observed()`.
@@ -158,6 +144,28 @@ class run_state : public scope {
     duration interval{};
   };
 
+  node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
+    if (declared_) [[unlikely]]
+      if (const node_number n = declared_->take_starting()) return n;
+    if (!e.steps) return ++book_->unrecorded_;
+    const node_number n = log_->note_made(what, kind, *e.steps, live);
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+    return n;
+  }
+  void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
+    if (!made_in || is_declared(n)) return declared_->note_started(entry_of(n));
+    log_->note_started(n, home());
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_started, n, what, kind, node_state::running, nullptr);
+  }
+  void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
+      const std::exception_ptr& cause) noexcept {
+    if (!made_in || is_declared(n)) return declared_->note_ended(entry_of(n), cause);
+    const node_state state = log_->note_ended(n, cause, *made_in, home());
+    if (is_observed_) [[unlikely]]
+      tell(event_kind::node_ended, n, what, kind, state, cause);
+  }
   void begin_here(loop& l, run_state* outer, node_number self);
   void begin_recording(run_state* outer, node_number self);
   void add_observers();
