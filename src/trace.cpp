@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/core/demangle.hpp>
-#include <functional>
 #include <iterator>
 #include <numeric>
 #include <unordered_map>
@@ -409,7 +408,9 @@ std::shared_ptr<const plan> trace::finish() {
   if (has_priorities) {
     p.by_rank.resize(n);
     std::iota(p.by_rank.begin(), p.by_rank.end(), 0U);
-    std::ranges::stable_sort(p.by_rank, std::greater<>(), priority);
+    std::ranges::sort(p.by_rank, [&](std::uint32_t a, std::uint32_t b) {
+      return priority(a) != priority(b) ? priority(a) > priority(b) : a < b;
+    });
     p.rank.resize(n);
     for (std::uint32_t r = 0; r < n; ++r) p.rank[p.by_rank[r]] = r;
   }
