@@ -188,8 +188,9 @@ TEST_CASE("one progress serves runs on several threads") {
   }
   const std::string text = out.text();
   CHECK(std::ranges::count(text, '\n') == 4);
-  CHECK_THAT(text, Catch::Matchers::Contains("200 done") && !Catch::Matchers::Contains("not done") &&
-                       !Catch::Matchers::Contains("running, "));
+  const std::string last = text.substr(text.rfind('\n', text.size() - 2) + 1);  // earlier ones may show the others' calls
+  CHECK_THAT(last, Catch::Matchers::Contains("200 done") && !Catch::Matchers::Contains("not done") &&
+                       !Catch::Matchers::Contains("running") && !Catch::Matchers::Contains("waiting"));
 }
 
 TEST_CASE("a stream that is no terminal gets plain lines") {
