@@ -179,12 +179,12 @@ void call_control::acquire() noexcept {
 void call_control::acquire_slot() noexcept {
   if (!run().slots.acquire(call_)) {
     give_permits_back();  // to the next who waits for them
-    call_.on_slot = [](ready_item& i) noexcept {
+    run().slots.wait(call_, tool_.priority, [](ready_item& i) noexcept {
       call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
       self.has_slot_ = true;
       self.step_ = step::none;
       self.acquire();
-    };
+    });
     call_.on_cancel = &cancelled_in_queue;
     step_ = step::slot;
     outer_->add_wait(call_, "a slot", &call_);

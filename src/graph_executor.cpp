@@ -75,12 +75,7 @@ void graph_executor::open(environment& e, receiver& r) {
   stops_on_failure_ = run.options().on_error == on_error::stop;
   calls_directly_ = !run.permits();
   ticket_.cancellation = &scope_;
-  ticket_.on_slot = [](ready_item& i) noexcept {
-    graph_executor& self = *static_cast<slot_ticket&>(i).owner;
-    self.is_queued_ = false;
-    self.has_slot_ = true;
-    self.pump();
-  };
+  ticket_.caller = nullptr;
   if (run.log()) {
     if (run.log()->has_times()) times_.resize(n);
     graph_number_ = run.log()->add_declared(*this, run.number());
@@ -171,8 +166,13 @@ bool graph_executor::take_slot() noexcept {
   if (is_queued_) return false;
   if (run().slots.take_free()) return true;
   is_queued_ = true;
-  if (rank_) ticket_.priority = plan_->entries[plan_->by_rank[ready_calls_.first()]].tool->priority;
-  run().slots.wait(ticket_);
+  const int priority = rank_ ? plan_->entries[plan_->by_rank[ready_calls_.first()]].tool->priority : 0;
+  run().slots.wait(ticket_, priority, [](ready_item& i) noexcept {
+    graph_executor& self = *static_cast<slot_ticket&>(i).owner;
+    self.is_queued_ = false;
+    self.has_slot_ = true;
+    self.pump();
+  });
   return false;
 }
 

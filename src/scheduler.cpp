@@ -24,8 +24,10 @@ bool call_state::acquire_permit(permit_account& permits, void (*on_cancelled)(ca
 
 void control_owner::delete_control() noexcept { delete control; }
 
-void scheduler::wait(call_state& c) noexcept {
-  call_state* const before = last_before(c);
+void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept {
+  c.priority = priority;
+  c.on_slot = on_slot;
+  call_state* const before = last_of_.empty() && priority == 0 ? last_ : last_ranked_before(c);
   c.previous_waiting = before;
   c.next_waiting = before ? before->next_waiting : first_;
   (before ? before->next_waiting : first_) = &c;
@@ -40,8 +42,7 @@ void scheduler::wait(call_state& c) noexcept {
   }
 }
 
-call_state* scheduler::last_before(call_state& c) noexcept {
-  if (last_of_.empty() && c.priority == 0) return last_;
+call_state* scheduler::last_ranked_before(call_state& c) noexcept {
   try {
     if (last_of_.empty() && last_) last_of_.emplace(0, last_);
     // Those of higher priority, or of the same, go first.
@@ -54,18 +55,30 @@ call_state* scheduler::last_before(call_state& c) noexcept {
   }
 }
 
+void scheduler::grant(call_state& c, loop& l) noexcept {
+  leave(c);
+  c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start
+  if (c.caller) ++c.caller->children;
+  l.make_ready(c, c.on_slot);
+}
+
 std::size_t scheduler::waiting() const noexcept {
   std::size_t n = 0;
   for (const call_state* c = first_; c; c = c->next_waiting) ++n;
   return n;
 }
 
+void scheduler::leave_rank(call_state& c) noexcept {
+  const auto mine = last_of_.find(c.priority);
+  if (mine == last_of_.end() || mine->second != &c) return;
+  call_state* const before = c.previous_waiting;
+  if (before && before->priority == c.priority) mine->second = before;
+  else last_of_.erase(mine);
+}
+
 void scheduler::leave(call_state& c) noexcept {
-  if (const auto mine = last_of_.find(c.priority); mine != last_of_.end() && mine->second == &c) [[unlikely]] {
-    call_state* const before = c.previous_waiting;
-    if (before && before->priority == c.priority) mine->second = before;
-    else last_of_.erase(mine);
-  }
+  if (!last_of_.empty()) [[unlikely]]
+    leave_rank(c);
   (c.previous_waiting ? c.previous_waiting->next_waiting : first_) = c.next_waiting;
   (c.next_waiting ? c.next_waiting->previous_waiting : last_) = c.previous_waiting;
   if (call_state* caller = c.caller) {

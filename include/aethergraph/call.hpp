@@ -114,8 +114,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start(environment& e, receiver& r) noexcept {
     if (!prepare(e, r)) [[unlikely]]
       return start_with_care();
-    if (!cancellation->run().slots.acquire(*this)) {
-      on_slot = &slot_granted;
+    scheduler& slots = cancellation->run().slots;
+    if (!slots.acquire(*this)) {
+      slots.wait(*this, call_.info_->priority, &slot_granted);
       on_cancel = &cancelled_while_waiting;
       cancellation->add_wait(*this, "a slot", this);
       return false;
@@ -126,6 +127,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_granted(environment& e, receiver& r) noexcept {
     if (prepare(e, r)) [[likely]]
       return start_with_slot(cancellation->home());
+    call_.is_used_up_ = true;
     fail_at_once();
     cancellation->run().slots.release_top_level(cancellation->home());
     return true;
@@ -148,15 +150,16 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     parent = &r;
     current_call = this;
     caller = e.current_call;
-    priority = call_.info_->priority;
     on_body_end = &body_ended;
-    is_refused_ = std::exchange(call_.is_used_up_, true);
-    return !is_refused_ && !call_.info_->needs_care;
+    if (call_.is_used_up_ || call_.info_->needs_care) [[unlikely]]
+      return false;
+    call_.is_used_up_ = true;
+    return true;
   }
   // True: it has failed already.
   bool start_with_care() noexcept {
     const tool_info& tool = *call_.info_;
-    if (is_refused_ || !tool.problem.empty()) {
+    if (std::exchange(call_.is_used_up_, true) || !tool.problem.empty()) {
       fail_at_once();
       return true;
     }
@@ -190,7 +193,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
     if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
       return !permit;  // it waits, or has failed
-    if (!run_body(l)) return false;
+    if (!run_attempt(l, false)) return false;
+    note_end();
     release(l);
     return true;
   }
@@ -203,19 +207,10 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     cancellation->run().node_ended(number, *call_.info_, node_kind::call, made_in, cause);
   }
 
-  // True: the body has ended.
-  bool run_body(loop& l) noexcept {
-    if (!run_attempt(l, false)) return false;
-    note_end();
-    return true;
-  }
   // `keeps_arguments`: they are wanted for another attempt.
   bool run_attempt(loop& l, bool keeps_arguments) noexcept {
     cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
-    if (made_in) {
-      body_steps.within = number;
-      steps = &body_steps;
-    }
+    if (made_in) steps = ::new (&body_steps) sequence{.within = number};
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke(keeps_arguments);
@@ -275,7 +270,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     end_node(this->outcome.error());
   }
 
-  void note_end() noexcept {
+  // This and `release` are inlined for the call that does not suspend; all others end by way of `end_body`.
+  [[gnu::always_inline]] void note_end() noexcept {
     if (this->outcome.error()) [[unlikely]]
       cancellation->run().note_failure(*this, *call_.info_, this->outcome.error());
     end_node(this->outcome.error());
@@ -286,7 +282,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     end_node(this->outcome.error());
   }
 
-  void release(loop& l) noexcept {
+  [[gnu::always_inline]] void release(loop& l) noexcept {
     run_state& run = cancellation->run();
     if (permit) [[unlikely]] {
       run.permits()->release(*permit);
@@ -300,6 +296,10 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     release(l);
     l.make_ready(*this, &body_operation::finish);
   }
+  void end_body() noexcept {
+    note_end();
+    give_back();
+  }
   // False: it waits for its permit, or (without one) has failed for want of memory and given its slot back.
   bool acquire_permit_or_fail(loop& l) noexcept {
     on_permit = &permit_granted;
@@ -312,11 +312,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       return false;
     }
   }
-  static void body_ended(body_operation& op) noexcept {
-    auto& self = static_cast<operation&>(op);
-    self.note_end();
-    self.give_back();
-  }
+  static void body_ended(body_operation& op) noexcept { static_cast<operation&>(op).end_body(); }
   static void slot_granted(ready_item& i) noexcept {
     auto& self = static_cast<operation&>(i);
     if (self.cancellation->is_stopped()) {
@@ -325,15 +321,18 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     } else if (loop& l = self.cancellation->home();
         self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
       if (!self.permit) l.make_ready(self, &body_operation::finish);
-    } else if (self.run_body(l)) {
-      self.give_back();
+    } else if (self.run_attempt(l, false)) {
+      self.end_body();
     }
   }
   static void permit_granted(ready_item& i) noexcept {
     auto& self = static_cast<operation&>(i);
-    if (self.cancellation->is_stopped()) self.skip();
-    else if (!self.run_body(self.cancellation->home())) return;
-    self.give_back();
+    if (self.cancellation->is_stopped()) {
+      self.skip();
+      self.give_back();
+    } else if (self.run_attempt(self.cancellation->home(), false)) {
+      self.end_body();
+    }
   }
   static void cancelled_while_waiting_for_permit(cancellable_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);
@@ -415,7 +414,6 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   using spawned_if = std::conditional_t<is_asio_awaitable<Raw>, std::optional<spawned_body<Raw>>, no_spawned>;
 
   call_type& call_;
-  bool is_refused_ = false;  // it was awaited before
   [[no_unique_address]] std::conditional_t<traits::wants_context, context, no_context> context_{this, call_.info_};
   [[no_unique_address]] spawned_if<raw> spawned_;
   [[no_unique_address]] worker_if_plain worker_;

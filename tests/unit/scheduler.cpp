@@ -116,10 +116,10 @@ TEST_CASE("the scheduler agrees with its model over random families, caps and ca
       if (what < 5) {  // a new call: of the run's body, or of a running call's
         auto& c = *all.emplace_back(std::make_unique<fake_call>());
         c.cancellation = &scope;
-        c.on_slot = &never;
         if (!running.empty() && random() % 3 > 0) c.parent_call = pick(running);
         c.caller = c.parent_call;
         const bool starts = slots.acquire(c);
+        if (!starts) slots.wait(c, 0, &never);
         agrees = agrees && starts == expected.acquire(c);
         if (c.parent_call) c.parent_call->open_children.push_back(&c);
         (starts ? running : waiting).push_back(&c);

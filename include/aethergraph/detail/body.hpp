@@ -32,13 +32,13 @@ enum class body_phase : std::uint8_t { starting, ended, suspended };
 
 /// An operation whose work is a coroutine: a task, a tool's body, the body of a run.
 struct body_operation : ready_item {
-  receiver* parent = nullptr;
+  receiver* parent;
   promise_base* promise = nullptr;  // owned; null when there is no coroutine (any more)
   // Called in the coroutine's last step, if it had suspended: gives back what the body held, then makes this ready.
-  void (*on_body_end)(body_operation&) noexcept = nullptr;
+  void (*on_body_end)(body_operation&) noexcept;
   body_phase phase = body_phase::starting;
 
-  body_operation() noexcept = default;
+  body_operation() noexcept {}  // what has no initialiser is set when it starts
   body_operation(const body_operation&) = delete;
   body_operation& operator=(const body_operation&) = delete;
   ~body_operation() {
@@ -59,12 +59,12 @@ struct body_operation : ready_item {
 /// The type-independent part of a task's promise.
 // Invariant: waiting_for is what the coroutine is suspended in, if that is itself a coroutine.
 struct promise_base : receiver, ready_item {
-  environment* surroundings = nullptr;  // set when the coroutine starts
-  body_operation* operation = nullptr;  // likewise
+  environment* surroundings;  // set when the coroutine starts
+  body_operation* operation;  // likewise
   body_operation* waiting_for = nullptr;
 
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
+  [[gnu::always_inline]] static void* operator new(std::size_t size) { return allocate_frame(size); }
+  [[gnu::always_inline]] static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
 
   [[nodiscard]] std::coroutine_handle<promise_base> handle() noexcept {
     return std::coroutine_handle<promise_base>::from_promise(*this);

@@ -1,11 +1,76 @@
-// Memory for coroutine frames, and for whatever else comes and goes as often: from a free list of the calling thread.
+// Memory for coroutine frames, and for whatever else comes and goes as often: from a free list of the calling thread
+// and the size, so that steady work never meets the general allocator.
 #pragma once
 
+#include <array>
 #include <cstddef>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define AETHERGRAPH_KEEPS_FRAMES 0  // so that AddressSanitizer sees a use after free
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define AETHERGRAPH_KEEPS_FRAMES 0
+#endif
+#endif
+#ifndef AETHERGRAPH_KEEPS_FRAMES
+#define AETHERGRAPH_KEEPS_FRAMES 1
+#endif
 
 namespace aethergraph::detail {
 
-[[nodiscard]] void* allocate_frame(std::size_t size);
-void free_frame(void* p, std::size_t size) noexcept;
+// Blocks of any of these may be freed by any other: all come from the general allocator, rounded up to their class.
+[[nodiscard]] void* allocate_new_frame(std::size_t size);
+void free_frame_slowly(void* p, std::size_t size) noexcept;
+
+struct frame_cache {
+  struct free_block {
+    free_block* next;
+  };
+  static constexpr std::size_t granularity = 64;
+  static constexpr std::size_t classes = 32;                             // frames of up to 2 KiB
+  static constexpr std::size_t kept_bytes_limit = std::size_t{8} << 20;  // a thread; what is beyond goes back at once
+
+  static constexpr std::size_t class_of(std::size_t size) { return (size - 1) / granularity; }
+  static constexpr std::size_t rounded(std::size_t size) { return (class_of(size) + 1) * granularity; }
+
+  // Invariant: room is what may be kept beyond the blocks in `lists`: 0 before the thread's first block is freed, and
+  // once the thread is ending.
+  std::array<free_block*, classes> lists;
+  std::size_t room;
+};
+
+// Trivially destructible, so that frames may still be freed while the thread's other objects go.
+inline thread_local constinit frame_cache frames_of_thread{};
+
+// Always inlined: the size is mostly a constant, which leaves a handful of instructions.
+[[nodiscard, gnu::always_inline]] inline void* allocate_frame(std::size_t size) {
+#if AETHERGRAPH_KEEPS_FRAMES
+  if (const std::size_t c = frame_cache::class_of(size); c < frame_cache::classes) {
+    frame_cache& mine = frames_of_thread;
+    if (frame_cache::free_block* b = mine.lists[c]) [[likely]] {
+      mine.lists[c] = b->next;
+      mine.room += frame_cache::rounded(size);
+      return b;
+    }
+  }
+#endif
+  return allocate_new_frame(size);
+}
+
+[[gnu::always_inline]] inline void free_frame(void* p, std::size_t size) noexcept {
+#if AETHERGRAPH_KEEPS_FRAMES
+  if (const std::size_t c = frame_cache::class_of(size); c < frame_cache::classes) {
+    frame_cache& mine = frames_of_thread;
+    if (mine.room >= frame_cache::rounded(size)) [[likely]] {
+      auto* b = static_cast<frame_cache::free_block*>(p);
+      b->next = mine.lists[c];
+      mine.lists[c] = b;
+      mine.room -= frame_cache::rounded(size);
+      return;
+    }
+  }
+#endif
+  free_frame_slowly(p, size);
+}
 
 }  // namespace aethergraph::detail

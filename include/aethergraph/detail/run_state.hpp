@@ -144,28 +144,10 @@ class run_state : public scope {
     duration interval{};
   };
 
-  node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept {
-    if (declared_) [[unlikely]]
-      if (const node_number n = declared_->take_starting()) return n;
-    if (!e.steps) return ++book_->unrecorded_;
-    const node_number n = log_->note_made(what, kind, *e.steps, live);
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
-    return n;
-  }
-  void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
-    if (!made_in || is_declared(n)) return declared_->note_started(entry_of(n));
-    log_->note_started(n, home());
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_started, n, what, kind, node_state::running, nullptr);
-  }
+  node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept;
+  void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
   void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
-      const std::exception_ptr& cause) noexcept {
-    if (!made_in || is_declared(n)) return declared_->note_ended(entry_of(n), cause);
-    const node_state state = log_->note_ended(n, cause, *made_in, home());
-    if (is_observed_) [[unlikely]]
-      tell(event_kind::node_ended, n, what, kind, state, cause);
-  }
+      const std::exception_ptr& cause) noexcept;
   void begin_here(loop& l, run_state* outer, node_number self);
   void begin_recording(run_state* outer, node_number self);
   void add_observers();

@@ -33,27 +33,35 @@ struct control_owner {
 /// One tool call as the scheduler and its own body see it.
 // Invariant: `children` counts the started, not yet ended calls whose caller this is: the k of the family rule;
 //            first_waiting_child is null while children is 0.
+// What has no initialiser is set where it first matters: there is a call_state to each call, and most need few of
+// these.
 struct call_state : control_owner, body_operation, environment, cancellable_wait {
-  call_state* caller = nullptr;  // the call whose body made this one; null: the run's own body did
+  call_state* caller;  // the call whose body made this one; null: the run's own body did
   std::size_t children = 0;
-  int priority = 0;
-  node_number number = no_node;  // 1, 2, … in the order in which the nodes of the root run were made
-  sequence* made_in = nullptr;   // where this call stands; null when the run is not recorded
-  sequence body_steps;           // what its body awaits
-
-  // While it waits for a slot: its places in the run's queue and in its caller's.
-  call_state* next_waiting = nullptr;
-  call_state* previous_waiting = nullptr;
-  call_state* next_waiting_sibling = nullptr;
-  call_state* previous_waiting_sibling = nullptr;
+  node_number number;  // 1, 2, … in the order in which the nodes of the root run were made
+  sequence* made_in;   // where this call stands; null when the run is not recorded
+  union {
+    sequence body_steps;  // what its body awaits; made when that starts, if the run is recorded
+  };
   call_state* first_waiting_child = nullptr;
   call_state* last_waiting_child = nullptr;
 
-  void (*on_slot)(ready_item&) noexcept = nullptr;  // what makes of a granted slot: starts the body
+  // While it waits for a slot: its places in the run's queue and in its caller's.
+  call_state* next_waiting;
+  call_state* previous_waiting;
+  call_state* next_waiting_sibling;
+  call_state* previous_waiting_sibling;
+  int priority;
+  void (*on_slot)(ready_item&) noexcept;  // what makes of a granted slot: starts the body
 
   // In a run under the cap of a runtime:
   std::unique_ptr<permit_request> permit;  // from when it has its slot until it has ended
-  void (*on_permit)(ready_item&) noexcept = nullptr;
+  void (*on_permit)(ready_item&) noexcept;
+
+  call_state() noexcept {}
+  call_state(const call_state&) = delete;
+  call_state& operator=(const call_state&) = delete;
+  ~call_state() = default;
 
   /// The call that this one is a child of towards the runtime: its caller, or who awaits the run that it is made in.
   [[nodiscard]] call_state* caller_across_runs() const noexcept;
@@ -75,24 +83,17 @@ class scheduler {
   [[nodiscard]] std::size_t waiting() const noexcept;
   [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }
 
-  /// True: the call has a slot. False: it waits, and its `on_slot` will be made ready.
+  /// True: the call has a slot. False: there is none for it, and it may `wait`.
   [[nodiscard]] bool acquire(call_state& c) noexcept {
     if (call_state* caller = c.caller) {
       if (caller->children == 0) {  // the caller lends its slot
         caller->children = 1;
         return true;
       }
-      if (free_ == 0) {
-        wait(c);
-        return false;
-      }
+      if (free_ == 0) return false;
       ++caller->children;
-    } else if (free_ == 0) {
-      wait(c);
-      return false;
     }
-    if (--free_ < least_free_) least_free_ = free_;
-    return true;
+    return take_free();
   }
 
   /// The call has ended, or will not start after all. Its slot goes to the next in line, by way of the ready list.
@@ -118,21 +119,17 @@ class scheduler {
     if (first_) grant(*first_, l);
     else ++free_;
   }
-  /// Lets a call wait. There must be no free slot.
-  void wait(call_state& c) noexcept;
+  /// Lets a call wait for which there is no free slot. What it wants its slot for will be made ready.
+  void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept;
 
   /// A waiting call gives up its place.
   void leave(call_state& c) noexcept;
 
  private:
-  /// Behind which waiting call this one has its place; null: it is the first. Takes a note of it.
-  [[nodiscard]] call_state* last_before(call_state& c) noexcept;
-  void grant(call_state& c, loop& l) noexcept {
-    leave(c);
-    c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start
-    if (c.caller) ++c.caller->children;
-    l.make_ready(c, c.on_slot);
-  }
+  /// Behind which waiting call one has its place where priorities count; null: it is the first. Takes a note of it.
+  [[nodiscard]] call_state* last_ranked_before(call_state& c) noexcept;
+  void leave_rank(call_state& c) noexcept;
+  void grant(call_state& c, loop& l) noexcept;
 
   std::size_t capacity_ = 0;
   std::size_t free_ = 0;
