@@ -76,7 +76,7 @@ done
 
 # A prompt that the buffers of a connection do not take: where the server stops reading, the agent has to stop writing.
 # There is no gate, so the seed alone says what happens: everything does.
-begin "every fault, long prompts" 0 4 8 0 6291456
+begin "every fault, long prompts" 0 2 8 0 5242880
 end
 all_answers
 for fault in slow late silent reset refused deaf; do

@@ -102,6 +102,7 @@ class server {
   asio::awaitable<void> serve(tcp::socket socket) {
     const connection counted(*this);
     beast::flat_buffer buffer;
+    buffer.reserve(65536);  // else long bodies are read in small pieces
     http::request_parser<http::string_body> parser;
     parser.body_limit(std::uint64_t{64} << 20);
     co_await http::async_read_header(socket, buffer, parser, asio::use_awaitable);
@@ -238,7 +239,7 @@ int main(int argc, char** argv) {
     asio::io_context io;
     tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     // A window that does not grow: a client soon feels that nobody reads.
-    acceptor.set_option(asio::socket_base::receive_buffer_size(1 << 20));
+    acceptor.set_option(asio::socket_base::receive_buffer_size(1 << 18));
     asio::co_spawn(io, faulty.listen(acceptor), asio::detached);
     asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&io](boost::system::error_code, int) { io.stop(); });
