@@ -42,6 +42,7 @@ done
 if [ "$what" = compile ]; then
   for header in "$root"/include/aethergraph/*.hpp; do
     name=$(basename "$header")
+    [ "$name" != aethergraph.hpp ] || continue
     echo "#include <aethergraph/$name>" > "$work/header.cpp"
     add "compile one header/${name%.hpp}" "$work/header.cpp"
   done
