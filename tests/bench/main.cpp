@@ -14,6 +14,7 @@ class progress final : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
+    if (runs.front().run_type != Run::RT_Iteration) return;
     fmt::print(stderr, "  {}{}\n", runs.front().run_name.str(), runs.front().error_occurred ? ": went wrong" : "");
   }
 };

@@ -11,8 +11,6 @@
 #include "shapes.hpp"
 #include "work.hpp"
 
-namespace tbb = oneapi::tbb;
-
 namespace {
 
 using message = tbb::flow::continue_msg;

@@ -15,7 +15,6 @@
 #include "work.hpp"
 
 namespace ag = aethergraph;
-namespace tbb = oneapi::tbb;
 
 namespace {
 
