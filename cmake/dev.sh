@@ -3,7 +3,9 @@
 #
 #   sh cmake/dev.sh demo [file or directory...]   build and run the main examples, on the repository's own files by default
 #   sh cmake/dev.sh test [ctest argument...]      build and run all tests
-#   sh cmake/dev.sh bench [filter]                build and run the benchmarks whose name matches the filter
+#   sh cmake/dev.sh bench [filter]                build and run the benchmarks whose name matches the filter; one table
+#   sh cmake/dev.sh bench compile                 what the headers cost who includes them
+#   sh cmake/dev.sh soak [calls]                  millions of calls that fail and are cancelled; fail if memory grows
 #   sh cmake/dev.sh instructions [--record]       count the instructions of the hot paths; fail if they have become more
 #   sh cmake/dev.sh sanitize address|thread [ctest argument...]
 #                                                 the tests under ASan and UBSan (g++), or under TSan (clang)
@@ -22,7 +24,7 @@ fail() {
   exit 1
 }
 usage() {
-  sed -n '3,11s/^# \{0,1\}//p' cmake/dev.sh >&2
+  sed -n '3,13s/^# \{0,1\}//p' cmake/dev.sh >&2
   fail "$1"
 }
 
@@ -96,17 +98,43 @@ run_test() {
   run_tests release "$@"
 }
 
-bench() {
+need_bench_tools() {
   need_build_tools
   need libbenchmark-dev libtbb-dev
-  build bench
-  say "running the benchmarks"
-  build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" || fail "the benchmarks ended with status $?"
+}
+
+bench() {
+  need_bench_tools
+  figures=
+  mkdir -p build/bench
+  if [ "${1-}" != compile ]; then
+    build bench benchmarks
+    say "running the benchmarks"
+    build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" --benchmark_out=build/bench/bench.json \
+      || fail "the benchmarks ended with status $?"
+    figures=build/bench/bench.json
+  fi
+  if [ "${1-compile}" = compile ]; then
+    build bench aethergraph
+    say "measuring what the headers cost"
+    bash tests/bench/compile_cost.sh build/bench build/bench/compile.json "$@" || fail "the headers could not be measured"
+    figures="$figures build/bench/compile.json"
+  fi
+  say "the table, of medians; also in build/bench/ratios.json and, as plots, in build/bench/plots"
+  # shellcheck disable=SC2086
+  python3 tests/bench/report.py build/bench $figures || fail "some benchmarks went wrong"
+}
+
+soak() {
+  need_bench_tools
+  build bench soak
+  say "soaking"
+  build/bench/tests/bench/soak "$@" || fail "the soak ended with status $?"
 }
 
 instructions() {
-  need_build_tools
-  need libbenchmark-dev libtbb-dev valgrind
+  need_bench_tools
+  need valgrind
   build bench instructions
   say "counting instructions"
   sh tests/bench/count_instructions.sh build/bench/tests/bench/instructions "$@" || fail "a hot path has become dearer"
@@ -149,6 +177,7 @@ case $command in
   demo) demo "$@" ;;
   test) run_test "$@" ;;
   bench) bench "$@" ;;
+  soak) soak "$@" ;;
   instructions) instructions "$@" ;;
   sanitize) sanitize "$@" ;;
   format) format "$@" ;;

@@ -1,4 +1,4 @@
-// Fan-out and fan-in: gather under a cap next to what Asio offers for it.
+// Fan-out and fan-in: gather under a cap next to bare coroutines in a loop, and to what Asio offers for it.
 #include <aethergraph/aethergraph.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +12,7 @@
 #include <ranges>
 #include <vector>
 
+#include "bare_task.hpp"
 #include "work.hpp"
 
 namespace ag = aethergraph;
@@ -19,8 +20,6 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr int items = 20'000;
 
 // Whether the work of an item lets others go on in the middle, so that the cap has somebody to hold back.
 enum class pause { never, once };
@@ -31,14 +30,29 @@ const ag::tool work{"work", [](int x) -> ag::task<int> {
   co_return bench::work_on(x);
 }};
 
-template <pause Pause, int Cap>
+template <pause Pause, int Cap, bool IsRecorded = true>
 void gather(benchmark::State& state) {
-  const ag::graph_fn fan{"fan", []() -> ag::task<std::int64_t> {
-    const std::vector<int> results =
-        co_await ag::gather(std::views::iota(0, items) | std::views::transform(work<Pause>));
+  const int items = bench::size_of(state);
+  const ag::graph_fn fan{"fan", [](int n) -> ag::task<std::int64_t> {
+    const std::vector<int> results = co_await ag::gather(std::views::iota(0, n) | std::views::transform(work<Pause>));
     co_return std::accumulate(results.begin(), results.end(), std::int64_t{0});
   }};
-  for (auto _ : state) bench::check_sum(state, items, ag::run(fan(), {.max_concurrency = Cap}));
+  for (auto _ : state)
+    bench::check_sum(state, items, ag::run(fan(items), {.max_concurrency = Cap, .record = IsRecorded}));
+  bench::count_items(state, items);
+}
+
+using bare = bench::bare_task<int, bench::resumption::flag>;
+[[gnu::noinline]] bare bare_work(int x) { co_return bench::work_on(x); }
+bench::bare_task<std::int64_t, bench::resumption::flag> bare_loop(int items) {
+  std::vector<int> results;
+  results.reserve(static_cast<std::size_t>(items));
+  for (int i = 0; i < items; ++i) results.push_back(co_await bare_work(i));
+  co_return std::accumulate(results.begin(), results.end(), std::int64_t{0});
+}
+void bare_coroutine(benchmark::State& state) {
+  const int items = bench::size_of(state);
+  for (auto _ : state) bench::check_sum(state, items, bare_loop(items).run());
   bench::count_items(state, items);
 }
 
@@ -62,10 +76,11 @@ asio::awaitable<int> asio_capped_work(permits& taken, int x) {
 // `make` gives the coroutine of an item. All run at the same time, in one parallel group.
 template <class Make>
 void asio_gather(benchmark::State& state, asio::io_context& io, Make make) {
+  const int items = bench::size_of(state);
   for (auto _ : state) {
     using operation = decltype(asio::co_spawn(io, make(0), asio::deferred));
     std::vector<operation> operations;
-    operations.reserve(items);
+    operations.reserve(static_cast<std::size_t>(items));
     for (int i = 0; i < items; ++i) operations.push_back(asio::co_spawn(io, make(i), asio::deferred));
     std::int64_t sum = 0;
     asio::experimental::make_parallel_group(std::move(operations))
@@ -87,21 +102,23 @@ void asio_parallel_group(benchmark::State& state) {
   asio_gather(state, io, [](int x) { return asio_work<Pause>(x); });
 }
 
-template <pause Pause, int Cap>
+template <pause Pause, std::size_t Cap>
 void asio_channel(benchmark::State& state) {
   asio::io_context io(1);
   permits taken(io, Cap);
   asio_gather(state, io, [&taken](int x) { return asio_capped_work<Pause>(taken, x); });
 }
 
-BENCHMARK(gather<pause::never, 4>)->Name("gather of 20,000/ag::gather, cap 4");
-BENCHMARK(gather<pause::never, 64>)->Name("gather of 20,000/ag::gather, cap 64");
-BENCHMARK(asio_parallel_group<pause::never>)->Name("gather of 20,000/Asio parallel_group, no cap");
-BENCHMARK(asio_channel<pause::never, 4>)->Name("gather of 20,000/Asio parallel_group and channel, cap 4");
+BENCHMARK(bare_coroutine)->Name("gather/bare_coroutine")->Apply(bench::sizes);
+BENCHMARK(gather<pause::never, 4>)->Name("gather/aethergraph")->Apply(bench::sizes);
+BENCHMARK(gather<pause::never, 4, false>)->Name("gather/aethergraph_unrecorded")->Apply(bench::sizes);
+BENCHMARK(gather<pause::never, 64>)->Name("gather/aethergraph_cap64")->Arg(10'000);
+BENCHMARK(asio_parallel_group<pause::never>)->Name("gather/asio_uncapped")->Apply(bench::small_sizes);
+BENCHMARK(asio_channel<pause::never, 4>)->Name("gather/asio_channel")->Apply(bench::small_sizes);
 
-BENCHMARK(gather<pause::once, 4>)->Name("gather of 20,000 that pause/ag::gather, cap 4");
-BENCHMARK(gather<pause::once, 64>)->Name("gather of 20,000 that pause/ag::gather, cap 64");
-BENCHMARK(asio_parallel_group<pause::once>)->Name("gather of 20,000 that pause/Asio parallel_group, no cap");
-BENCHMARK(asio_channel<pause::once, 4>)->Name("gather of 20,000 that pause/Asio parallel_group and channel, cap 4");
+BENCHMARK(gather<pause::once, 4>)->Name("gather that pauses/aethergraph")->Apply(bench::sizes);
+BENCHMARK(gather<pause::once, 64>)->Name("gather that pauses/aethergraph_cap64")->Apply(bench::sizes);
+BENCHMARK(asio_parallel_group<pause::once>)->Name("gather that pauses/asio_uncapped")->Apply(bench::small_sizes);
+BENCHMARK(asio_channel<pause::once, 4>)->Name("gather that pauses/asio_channel")->Apply(bench::small_sizes);
 
 }  // namespace

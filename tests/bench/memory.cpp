@@ -36,6 +36,6 @@ void recorded_node(benchmark::State& state) {
   bench::count_items(state, items);
   state.counters["bytes_per_item"] = static_cast<double>(bytes) / items;
 }
-BENCHMARK(recorded_node)->Name("memory/recorded node")->MeasureProcessCPUTime();
+BENCHMARK(recorded_node)->Name("recorded node/aethergraph")->MeasureProcessCPUTime();
 
 }  // namespace

@@ -11,8 +11,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr int items = 10'000;
-
 const ag::graph_fn empty{"empty", [](int x) -> ag::task<int> { co_return bench::work_on(x); }};
 
 void empty_run(benchmark::State& state) {
@@ -21,18 +19,19 @@ void empty_run(benchmark::State& state) {
   benchmark::DoNotOptimize(x);
   bench::count_items(state, 1);
 }
-BENCHMARK(empty_run)->Name("empty run/ag::run");
+BENCHMARK(empty_run)->Name("empty run/aethergraph");
 
 void nested_run(benchmark::State& state) {
-  const ag::graph_fn loop{"loop", []() -> ag::task<std::int64_t> {
+  const int items = bench::size_of(state);
+  const ag::graph_fn loop{"loop", [](int n) -> ag::task<std::int64_t> {
     std::int64_t sum = 0;
-    for (int i = 0; i < items; ++i) sum += co_await empty(i);
+    for (int i = 0; i < n; ++i) sum += co_await empty(i);
     co_return sum;
   }};
-  for (auto _ : state) bench::check_sum(state, items, ag::run(loop()));
+  for (auto _ : state) bench::check_sum(state, items, ag::run(loop(items)));
   bench::count_items(state, items);
 }
-BENCHMARK(nested_run)->Name("empty run/nested");
+BENCHMARK(nested_run)->Name("nested run/aethergraph")->Apply(bench::sizes);
 
 // What it takes without the library, to block on a coroutine that might wait for something.
 asio::awaitable<int> asio_empty(int x) { co_return bench::work_on(x); }
@@ -46,6 +45,6 @@ void asio_run(benchmark::State& state) {
   benchmark::DoNotOptimize(x);
   bench::count_items(state, 1);
 }
-BENCHMARK(asio_run)->Name("empty run/Asio io_context and co_spawn");
+BENCHMARK(asio_run)->Name("empty run/asio");
 
 }  // namespace
