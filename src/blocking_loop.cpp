@@ -2,9 +2,11 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <optional>
 
 #include "aethergraph/detail/alarm.hpp"
+#include "aethergraph/detail/crew.hpp"
 
 namespace aethergraph::detail {
 
@@ -15,7 +17,7 @@ struct blocking_loop::event_loop {
 };
 
 blocking_loop::blocking_loop() noexcept = default;
-blocking_loop::~blocking_loop() = default;
+blocking_loop::~blocking_loop() { dismiss_crew(); }
 
 blocking_loop::event_loop& blocking_loop::events() {
   if (!events_) events_ = std::make_unique<event_loop>();
@@ -70,7 +72,28 @@ bool blocking_loop::run_one_unless_idle() {
   return io.run_one() > 0;
 }
 
-void blocking_loop::wait(run_state&) { run_one(); }
+void blocking_loop::wait(run_state&) {
+  if (crew* c = crew_if_any()) wait_with_crew(*c);
+  else run_one();
+}
+
+void blocking_loop::wait_with_crew(crew& c) {
+  if (poll() > 0) return;
+  // A job may take long, and may be waiting to be asked to stop. So this thread does some only where nothing else can
+  // come than what they give.
+  const bool helps = is_parallel_ && foreign_ == 0 && timers_.empty();
+  c.let_strand_help(helps);
+  if (helps) {
+    const not_in_a_loop here;
+    if (c.help()) return;
+  }
+  static_cast<void>(events());
+  if (c.fall_asleep()) run_one();
+}
+
+void blocking_loop::wake_from_crew() noexcept {
+  boost::asio::post(events_->io, [] {});
+}
 
 void blocking_loop::drive(run_state& root, const bool& is_finished) {
   const current_mark mark(*this);
@@ -79,14 +102,16 @@ void blocking_loop::drive(run_state& root, const bool& is_finished) {
     drain();
     if (is_finished) break;
     try {
-      if (ready_.empty()) wait(root);
-      else poll();
+      if (is_anything_ready()) poll();
+      else wait(root);
     } catch (...) {
       if (escaped) std::rethrow_exception(escaped);  // the first one says more
       escaped = std::current_exception();
+      const quiet guard(*this);
       root.cancel(cancelled_because(stop_reason::handler_threw));
     }
   }
+  dismiss_crew();
   if (events_) end_events(escaped);
   if (escaped) std::rethrow_exception(escaped);
 }

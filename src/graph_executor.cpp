@@ -74,6 +74,13 @@ void graph_executor::open(environment& e, receiver& r) {
   run_state& run = scope_.run();
   stops_on_failure_ = run.options().on_error == on_error::stop;
   calls_directly_ = !run.permits();
+  if (run.is_parallel()) {
+    workers_ = &home().workers();
+    workers_wait_.on_cancel = [](cancellable_wait& w) noexcept {
+      static_cast<workers_wait&>(w).stop_flag.store(true, std::memory_order_relaxed);  // relaxed: only the flag matters
+    };
+    scope_.add_wait(workers_wait_, "worker threads", e.current_call);
+  }
   ticket_.cancellation = &scope_;
   ticket_.caller = nullptr;
   if (run.log()) {
@@ -155,6 +162,41 @@ void graph_executor::run_ready() noexcept {
       if (rank_) e = plan_->by_rank[e];
     }
     l.count_step();
+    state_[e] |= entry_state::is_handed_out;
+    const plan_entry& here = plan_->entries[e];
+    here.ops->start(*this, e, here.record);
+  }
+}
+
+void graph_executor::call_returned_beside(std::uint32_t e) noexcept {
+  state_[e] = static_cast<std::uint8_t>(node_state::done);
+  // If only this graph waits for a slot, its next call may have this one.
+  scheduler& slots = run().slots;
+  if (slots.is_first(ticket_)) {
+    slots.leave(ticket_);
+    is_queued_ = false;
+    has_slot_ = true;
+  } else {
+    give_slot_back();
+  }
+  entry_done(e);
+  run_ready_beside();
+}
+
+// As `run_ready`, but starts only what goes to workers. For everything else the strand is called.
+void graph_executor::run_ready_beside() noexcept {
+  while (!is_scheduled_) {
+    if (scope_.is_stopped() || !ready_.empty()) return schedule();
+    if (ready_calls_.empty()) {
+      if (std::exchange(has_slot_, false)) give_slot_back();
+      if (is_over()) schedule();
+      return;
+    }
+    const std::uint32_t first = ready_calls_.first();
+    const std::uint32_t e = rank_ ? plan_->by_rank[first] : first;
+    if (!calls_directly(e)) return schedule();
+    if (!take_slot()) return;
+    ready_calls_.take_first();
     state_[e] |= entry_state::is_handed_out;
     const plan_entry& here = plan_->entries[e];
     here.ops->start(*this, e, here.record);
@@ -351,6 +393,7 @@ std::exception_ptr graph_executor::outcome() const {
 }
 
 void graph_executor::leave() noexcept {
+  if (workers_) scope_.remove_wait(workers_wait_);
   scope_.close();
   run_state& r = run();
   try {

@@ -4,7 +4,9 @@
 #include <boost/asio/prefer.hpp>
 #include <chrono>
 #include <thread>
+#include <utility>
 
+#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/suspend_tracing.hpp"
 
@@ -24,8 +26,12 @@ loop::current_mark::~current_mark() {
   resume_tracing(suspended_tracing_);
 }
 
+loop::not_in_a_loop::not_in_a_loop() noexcept : here_(std::exchange(current_loop, nullptr)) {}
+loop::not_in_a_loop::~not_in_a_loop() { current_loop = here_; }
+
 void loop::drain() noexcept {
   const stepping here(*this);
+  if (crew_) crew_->begin_step();
   steps_left_ = steps_between_looks;
   while (!ready_.empty() && steps_left_ > 0) {
     --steps_left_;
@@ -84,16 +90,45 @@ void loop::expire_timers(time_point now) noexcept {
   }
 }
 
+crew& loop::workers() {
+  if (!crew_) {
+    crew_ = std::make_shared<crew>(*this, workers_of(*this));
+    if (!step_mutex_) {
+      step_mutex_ = &crew_->own_step_mutex();
+      step_mutex_->lock();  // this is a step, whose end unlocks it
+    }
+    crew_->set_step_mutex(*step_mutex_);
+  }
+  return *crew_;
+}
+
+bool loop::is_anything_ready() const noexcept {
+  if (!crew_) return !ready_.empty();
+  if (crew_->has_returned()) return true;
+  const std::lock_guard lock(*step_mutex_);
+  return !ready_.empty();
+}
+
+void loop::dismiss_crew() noexcept {
+  if (crew_) crew_->close();
+}
+
 void loop::make_ready_from_anywhere(ready_item& i) {
   if (current() == this) {
-    make_ready(i);
+    {
+      const quiet guard(*this);
+      make_ready(i);
+    }
     wake();
     return;
   }
   if (!try_add_reference()) return;  // the run is being torn down, and the item with it
   const boost::asio::any_io_executor ex = tracked_executor();
   boost::asio::post(ex, [self = loop_reference(*this, loop_reference::adopt), &i] {
-    self->make_ready(i);
+    {
+      const quiet guard(*self);
+      self->make_ready(i);
+    }
     self->wake();
   });
 }

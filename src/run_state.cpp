@@ -30,7 +30,7 @@ void check_supported(std::string_view run, const run_options& o, bool is_graph) 
         "run of '{}': the option `on_error` is for static graphs, whose nodes have dependents; leave it out "
         "for an agent, whose body decides what a failure means",
         run));
-  const char* field = o.store ? "store" : !o.run_id.empty() ? "run_id" : o.parallel ? "parallel" : nullptr;
+  const char* field = o.store ? "store" : !o.run_id.empty() ? "run_id" : nullptr;
   if (field)
     throw option_error(
         fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
@@ -91,6 +91,8 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : h && h->channel ? h->channel : &console();
   logger_ = options_.logger ? options_.logger : outer ? outer->logger_ : h && h->logger ? h->logger : &stderr_logger();
   if (h) permits_ = h->permits;
+  is_parallel_ = (options_.parallel || (outer && outer->is_parallel_)) && !l.runs_workers_inline();
+  if (is_parallel_) l.note_parallel();
   if (options_.deadline) {
     deadline_.run = this;
     deadline_.at = saturating_add(l.now(), *options_.deadline);

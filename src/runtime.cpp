@@ -80,7 +80,7 @@ runtime_state::runtime_state(boost::asio::any_io_executor ex, const runtime_opti
   if (o.workers < 0)
     throw option_error(
         fmt::format("a runtime has {} workers; it must be at least 0, which means those of the process", o.workers));
-  if (o.workers > 0) workers = std::make_unique<boost::asio::thread_pool>(static_cast<std::size_t>(o.workers));
+  if (o.workers > 0) workers = std::make_unique<worker_pool>(static_cast<std::size_t>(o.workers));
   if (o.observer) observers_.push_back(o.observer);
   idle_->set();
 }

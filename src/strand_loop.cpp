@@ -7,6 +7,8 @@
 #include <mutex>
 #include <utility>
 
+#include "aethergraph/detail/crew.hpp"
+
 namespace aethergraph::detail {
 
 /// The live runs of one execution context. When the context goes, they go.
@@ -50,6 +52,7 @@ class run_registry final : public boost::asio::execution_context::service {
         if (first_) first_->previous_ = nullptr;
         l->previous_ = nullptr;
       }
+      l->dismiss_crew();
       l->drop_reference();
     }
   }
@@ -134,13 +137,18 @@ void strand_loop::look() noexcept {
       was_delivered_ = true;
     }
     alarm_.cancel();
+    dismiss_crew();
     if (gate_) gate_->close_and_wait();
     deliver();
     work_.reset();
     if (registry_.remove(*this)) drop_reference();
-  } else if (!ready_.empty()) {
+  } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
     boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
   }
+}
+
+void strand_loop::wake_from_crew() noexcept {
+  boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
 }
 
 void strand_loop::set_alarm(time_point at) {

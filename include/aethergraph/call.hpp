@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -10,9 +12,9 @@
 
 #include "aethergraph/context.hpp"
 #include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
-#include "aethergraph/detail/worker.hpp"
 #include "aethergraph/node.hpp"
 #include "aethergraph/use_task.hpp"
 
@@ -223,8 +225,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
         raw a = invoke(keeps_arguments);
         spawned_.emplace(*this, a);
         if (!spawned_->start()) return false;
-      } else if (call_.info_->workers && !l.runs_workers_inline()) {
-        start_on_worker(keeps_arguments);
+      } else if (cancellation->run().is_parallel() || (call_.info_->workers && !l.runs_workers_inline())) {
+        start_on_worker(l, keeps_arguments);
         return false;
       } else if constexpr (std::is_void_v<R>) {
         invoke(keeps_arguments);
@@ -349,34 +351,51 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     self.cancellation->home().make_ready(self, &body_operation::finish);
   }
 
-  void start_on_worker(bool keeps_arguments) {
-    worker_ = std::make_unique<worker_body>(*this);
-    if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->work.stop_flag;
-    worker_->work.start(*this, *worker_, [this, keeps_arguments] {
-      try {
-        if constexpr (std::is_void_v<R>) {
-          invoke(keeps_arguments);
-          this->outcome.emplace();
-        } else {
-          this->outcome.emplace(invoke(keeps_arguments));
-        }
-      } catch (...) {
-        this->outcome.fail(std::current_exception());
-      }
-    });
+  void start_on_worker(loop& l, bool keeps_arguments) {
+    worker_ = std::make_unique<worker_body>(*this, keeps_arguments);
+    if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->stop_flag;
+    l.workers().start(*worker_);
+    on_cancel = [](cancellable_wait& w) noexcept {
+      // relaxed: only the flag matters; results come back by way of the inbox
+      static_cast<operation&>(w).worker_->stop_flag.store(true, std::memory_order_relaxed);
+    };
+    cancellation->add_wait(*this, "a worker thread", this);
   }
 
-  /// A body that is a plain function on a worker thread.
-  struct worker_body : receiver {
-    explicit worker_body(operation& o) noexcept : owner(o) {
-      on_done = [](receiver& r) noexcept {
-        call_state& c = static_cast<worker_body&>(r).owner;
+  /// A body that is a plain function on a worker thread. To be asked to stop is no end: it looks at the flag, and is
+  /// awaited.
+  struct worker_body : crew_job {
+    worker_body(operation& o, bool keeps) noexcept : owner(o), keeps_arguments(keeps) {
+      execute = [](crew_job& j) noexcept {
+        auto& self = static_cast<worker_body&>(j);
+        self.owner.run_on_worker(self.keeps_arguments);
+        return false;  // what comes next may be code of the user's
+      };
+      on_ready = [](ready_item& i) noexcept {
+        call_state& c = static_cast<worker_body&>(static_cast<crew_job&>(i)).owner;
+        c.cancellation->remove_wait(c);
         c.on_body_end(c);
       };
     }
     operation& owner;
-    worker_operation work;
+    const bool keeps_arguments;
+    std::atomic<bool> stop_flag = false;
+
+    static void* operator new(std::size_t size) { return allocate_frame(size); }
+    static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
   };
+  void run_on_worker(bool keeps_arguments) noexcept {
+    try {
+      if constexpr (std::is_void_v<R>) {
+        invoke(keeps_arguments);
+        this->outcome.emplace();
+      } else {
+        this->outcome.emplace(invoke(keeps_arguments));
+      }
+    } catch (...) {
+      this->outcome.fail(std::current_exception());
+    }
+  }
   using worker_if_plain =
       std::conditional_t<is_task<raw> || is_asio_awaitable<raw>, no_spawned, std::unique_ptr<worker_body>>;
 

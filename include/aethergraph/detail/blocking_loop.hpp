@@ -19,6 +19,7 @@ class blocking_loop : public loop {
 
   boost::asio::any_io_executor executor() final;
   bool is_on_strand() const noexcept final;
+  void wake_from_crew() noexcept final;
 
  protected:
   void look() noexcept final {}  // drive() looks
@@ -40,6 +41,7 @@ class blocking_loop : public loop {
  private:
   struct event_loop;
   event_loop& events();
+  void wait_with_crew(crew& c);
   void end_events(std::exception_ptr& escaped);
 
   std::unique_ptr<event_loop> events_;

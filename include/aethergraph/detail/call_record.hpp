@@ -22,6 +22,9 @@ struct call_record<R(Args...), F, Kept...> {
   using raw = typename traits::raw;
   using call_type = call<R(Args...), F>;
 
+  /// A plain function is called right here, with references to values that it does not need to own.
+  static constexpr bool is_direct = !is_task<raw> && !is_asio_awaitable<raw> && !traits::wants_context;
+
   static const entry_ops ops;
   kept_callable<F> callable;
   std::tuple<Kept...> arguments;
@@ -38,7 +41,7 @@ struct call_record<R(Args...), F, Kept...> {
 
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
     if constexpr (is_direct)
-      if (ex.calls_directly(e)) return call_directly(ex, e);
+      if (ex.calls_directly(e)) return ex.workers() ? call_on_worker(ex, e) : call_directly(ex, e);
     operation_frame<call_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<call_type>>(e, [&] {
@@ -61,9 +64,6 @@ struct call_record<R(Args...), F, Kept...> {
   }
 
  private:
-  // A plain function is called right here, with references to values that it does not need to own.
-  static constexpr bool is_direct = !is_task<raw> && !is_asio_awaitable<raw> && !traits::wants_context;
-
   template <class T, class Parameter, class K>
   static decltype(auto) argument(const K& k, graph_executor& ex) {
     if constexpr (!std::is_lvalue_reference_v<Parameter>) return take_as<T>(k, ex);
@@ -75,18 +75,72 @@ struct call_record<R(Args...), F, Kept...> {
   static raw invoke(const F& f, const std::tuple<Kept...>& arguments, graph_executor& ex, list<Parameter...>) {
     return std::apply([&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); }, arguments);
   }
+  void make_value(graph_executor& ex, std::uint32_t e) const {
+    if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
+    else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
+  }
+  static void call_failed(graph_executor& ex, std::uint32_t e, const std::exception_ptr& why) noexcept {
+    ex.node_ends(e, why);
+    ex.give_slot_back();
+    ex.entry_ended(e);
+  }
   void call_directly(graph_executor& ex, std::uint32_t e) const noexcept {
     ex.node_starts(e);
     try {
-      if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
-      else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
+      make_value(ex, e);
     } catch (...) {
-      ex.node_ends(e, std::current_exception());
-      ex.give_slot_back();
-      ex.entry_ended(e);
-      return;
+      return call_failed(ex, e, std::current_exception());
     }
     ex.call_returned(e);
+  }
+
+  /// One such call on a worker thread.
+  struct worker_frame final : in_flight, crew_job {
+    worker_frame(graph_executor& ex, std::uint32_t e, const call_record& r) noexcept : in_flight(ex, e), record(r) {
+      execute = [](crew_job& j) noexcept {
+        auto& self = static_cast<worker_frame&>(j);
+        if (self.executor.must_workers_stop()) return false;
+        try {
+          self.record.make_value(self.executor, self.entry);
+          self.has_returned = true;
+        } catch (...) {
+          self.failure = std::current_exception();
+        }
+        return self.has_returned && !self.executor.is_watched();
+      };
+      settle = [](crew_job& j) noexcept {
+        auto& self = static_cast<worker_frame&>(j);
+        graph_executor& owner = self.executor;
+        const std::uint32_t done = self.entry;
+        owner.drop_frame(self);
+        owner.call_returned_beside(done);
+      };
+      on_ready = [](ready_item& i) noexcept {
+        auto& self = static_cast<worker_frame&>(static_cast<crew_job&>(i));
+        graph_executor& owner = self.executor;
+        const std::uint32_t ended = self.entry;
+        const bool is_done = self.has_returned;
+        const std::exception_ptr why = self.failure ? self.failure : owner.surroundings().stop_error();
+        owner.drop_frame(self);
+        if (is_done) owner.call_returned(ended);
+        else call_failed(owner, ended, why);
+        owner.wake();
+      };
+    }
+    const call_record& record;
+    std::exception_ptr failure;
+    bool has_returned = false;
+  };
+  void call_on_worker(graph_executor& ex, std::uint32_t e) const noexcept {
+    ex.node_starts(e);
+    worker_frame* frame = nullptr;
+    try {
+      frame = &ex.template add_frame<worker_frame>(e, *this);
+      ex.workers()->start(*frame);
+    } catch (...) {
+      if (frame) ex.drop_frame(*frame);
+      call_failed(ex, e, std::current_exception());
+    }
   }
 };
 template <class R, class... Args, class F, class... Kept>

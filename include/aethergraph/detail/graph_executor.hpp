@@ -1,6 +1,7 @@
 // Runs a compiled graph: starts each entry when all that it depends on has ended, under the cap of the run.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "aethergraph/detail/body.hpp"
+#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/declared_nodes.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/run_state.hpp"
@@ -73,9 +75,16 @@ class graph_executor : public declared_nodes, ready_item {
     void* const whole = slot(r.entry);
     return r.part == 0 ? whole : part_of(whole, r.part);
   }
-  [[nodiscard]] bool is_last_read(value_ref r) const noexcept { return open_reads_[r.entry] == 1; }
+  // A body on a worker thread asks whether it is the last, while others give up their reads.
+  [[nodiscard]] bool is_last_read(value_ref r) const noexcept {
+    // acquire: pairs with the release below, so that the others have read before the last one moves
+    return std::atomic_ref<std::uint32_t>(open_reads_[r.entry]).load(std::memory_order_acquire) == 1;
+  }
   void release_read(std::uint32_t entry) noexcept {
-    if (--open_reads_[entry] == 0 && holds_value(entry)) destroy_value(entry);
+    const std::atomic_ref<std::uint32_t> reads(open_reads_[entry]);
+    const std::uint32_t left = reads.load(std::memory_order_relaxed) - 1;  // relaxed: only written between steps
+    reads.store(left, std::memory_order_release);
+    if (left == 0 && holds_value(entry)) destroy_value(entry);
   }
 
   // --- for records: what they do
@@ -90,6 +99,15 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool calls_directly(std::uint32_t e) const noexcept {
     return calls_directly_ && (flags_[e] & plan::is_direct);
   }
+  /// The workers that such calls go to, if they do.
+  [[nodiscard]] crew* workers() const noexcept { return workers_; }
+  /// Whether the run was asked to stop. On a worker thread.
+  [[nodiscard]] bool must_workers_stop() const noexcept {
+    return workers_wait_.stop_flag.load(std::memory_order_relaxed);  // relaxed: only the flag matters
+  }
+  [[nodiscard]] bool is_watched() const noexcept { return is_watched_; }
+  /// A call has returned on a worker thread. Between two steps, on any thread.
+  void call_returned_beside(std::uint32_t e) noexcept;
   /// Whether something was asked to stop; what computes for long asks.
   [[nodiscard]] bool is_stopped() const noexcept { return scope_.is_stopped(); }
   [[nodiscard]] bool stops_on_failure() const noexcept { return stops_on_failure_; }
@@ -179,6 +197,10 @@ class graph_executor : public declared_nodes, ready_item {
   struct slot_ticket : call_state {
     graph_executor* owner = nullptr;
   };
+  /// Tells bodies on worker threads that they were asked to stop.
+  struct workers_wait : cancellable_wait {
+    std::atomic<bool> stop_flag = false;
+  };
   struct failed_entry {
     std::uint32_t entry;
     std::size_t element;  // of a map; no_element: of the entry itself
@@ -194,6 +216,7 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
+  void run_ready_beside() noexcept;
   void schedule() noexcept;
   [[nodiscard]] bool take_slot() noexcept;
   [[nodiscard]] bool is_condition_true(std::uint32_t e) noexcept;
@@ -251,6 +274,8 @@ class graph_executor : public declared_nodes, ready_item {
   std::uint32_t graph_number_ = 0;
   bool stops_on_failure_ = true;
   bool calls_directly_ = true;
+  crew* workers_ = nullptr;  // of a parallel run
+  workers_wait workers_wait_;
   bool is_watched_ = false;  // somebody is told of nodes, or times are noted
   bool is_pumping_ = false;
   bool is_scheduled_ = false;  // stands in the ready list

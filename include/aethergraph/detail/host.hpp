@@ -1,7 +1,6 @@
 // host: what a runtime lends to each run that it hosts.
 #pragma once
 
-#include <boost/asio/thread_pool.hpp>
 #include <vector>
 
 #include "aethergraph/fwd.hpp"
@@ -12,6 +11,7 @@ class key_value_store;
 namespace detail {
 
 class permit_account;
+struct worker_pool;
 
 /// It outlives the run.
 struct host {
@@ -19,8 +19,8 @@ struct host {
   aethergraph::logger* logger = nullptr;    // null: standard error
   aethergraph::services* services = nullptr;
   key_value_store* kv = nullptr;
-  permit_account* permits = nullptr;            // null: the runtime has no cap
-  boost::asio::thread_pool* workers = nullptr;  // null: those of the process
+  permit_account* permits = nullptr;  // null: the runtime has no cap
+  worker_pool* workers = nullptr;     // null: those of the process
   std::vector<observer*> observers;
 };
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -16,6 +17,7 @@
 
 namespace aethergraph::detail {
 
+class crew;
 struct host;
 
 /// The ready list, the timers and the executor of a root run and of every run nested in it.
@@ -77,6 +79,18 @@ class loop {
    private:
     loop* outer_;
     void* suspended_tracing_;
+  };
+
+  /// The calling thread does what a worker does, though it executes a loop.
+  class not_in_a_loop {
+   public:
+    not_in_a_loop() noexcept;
+    not_in_a_loop(const not_in_a_loop&) = delete;
+    not_in_a_loop& operator=(const not_in_a_loop&) = delete;
+    ~not_in_a_loop();
+
+   private:
+    loop* here_;
   };
 
   /// Stands on the stack while steps are taken.
@@ -153,8 +167,17 @@ class loop {
   /// What the runtime that hosts this loop's run lends to it; null where none does.
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
-  /// Whether what is for worker threads runs right here: in a simulation, which is one thread.
+  // --- worker threads
+  /// Whether what is for them runs right here: in a simulation, which is one thread.
   [[nodiscard]] virtual bool runs_workers_inline() const noexcept { return false; }
+  /// Those of this loop, made when they are first asked for. In a step. Errors: `std::bad_alloc`.
+  [[nodiscard]] crew& workers();
+  /// A parallel run begins: the strand's own thread may work, too, while it has nothing else to do.
+  void note_parallel() noexcept { is_parallel_ = true; }
+  /// Something has come back from them: has the strand look. Any thread; only while the crew is not closed.
+  virtual void wake_from_crew() noexcept = 0;
+  /// Whether something is ready. Only where nobody else is in a step.
+  [[nodiscard]] bool has_ready() const noexcept { return !ready_.empty(); }
 
   /// The loop whose steps this thread is executing, or null. Any thread.
   [[nodiscard]] static loop* current() noexcept;
@@ -194,18 +217,25 @@ class loop {
 
   /// From the start on, others may look at the run between its steps.
   void allow_looks(std::mutex& m) noexcept { step_mutex_ = &m; }
+  /// Whether something is ready, also where workers may be keeping the books.
+  [[nodiscard]] bool is_anything_ready() const noexcept;
+  [[nodiscard]] crew* crew_if_any() const noexcept { return crew_.get(); }
+  /// Before the loop goes, or can no longer be reached. Not in a step.
+  void dismiss_crew() noexcept;
   void set_host(aethergraph::detail::host& h) noexcept { host_ = &h; }
 
   ready_list ready_;
   timer_queue timers_;
   std::size_t foreign_ = 0;
+  bool is_parallel_ = false;
 
  private:
   int steps_left_ = steps_between_looks;
   int nested_starts_ = 0;
   bool draining_ = false;
   aethergraph::detail::host* host_ = nullptr;
-  std::mutex* step_mutex_ = nullptr;  // held while draining_; null where nobody looks from outside
+  std::mutex* step_mutex_ = nullptr;  // held while draining_; null where nobody else comes near
+  std::shared_ptr<crew> crew_;
   std::atomic<std::size_t> references_ = 1;
 };
 

@@ -67,6 +67,7 @@ struct entry_ops {
   bool is_tracked;
   bool is_copyable;
   bool is_void;
+  bool is_direct;  // of a record: a call of a plain function, which needs nothing but its arguments
   std::uint32_t size;
   std::uint32_t alignment;
   void (*destroy_value)(void* value) noexcept;  // null of what is not tracked

@@ -40,6 +40,7 @@ constexpr entry_ops with_record(entry_ops o) {
   };
   if constexpr (!std::is_trivially_destructible_v<Record>)
     o.destroy_record = [](void* p) noexcept { std::destroy_at(static_cast<Record*>(p)); };
+  if constexpr (requires { Record::is_direct; }) o.is_direct = Record::is_direct;
   if constexpr (requires { &Record::start; })
     o.start = [](graph_executor& ex, std::uint32_t e, const void* p) noexcept {
       static_cast<const Record*>(p)->start(ex, e);

@@ -110,6 +110,9 @@ class run_state : public scope {
   /// The nearest object that was registered as this type. Errors: `service_error`.
   [[nodiscard]] void* service(std::type_index type) const;
 
+  /// Whether all plain functions go to worker threads, not only those with the option `workers`.
+  [[nodiscard]] bool is_parallel() const noexcept { return is_parallel_; }
+
   // --- towards the cap of a runtime
   [[nodiscard]] permit_account* permits() const noexcept { return permits_; }
   /// The call that awaits this run, directly or by way of the runs it nests in; null of a root.
@@ -162,6 +165,7 @@ class run_state : public scope {
   const tool_info* what_;
   std::optional<int> default_cap_;
   bool is_observed_ = false;
+  bool is_parallel_ = false;
   run_options options_;
   aethergraph::channel* channel_ = nullptr;
   aethergraph::logger* logger_ = nullptr;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/hosted_run.hpp"
 #include "aethergraph/detail/permits.hpp"
 #include "aethergraph/key_value_store.hpp"
@@ -52,7 +53,7 @@ class runtime_state {
 
   services all_services;
   key_value_store kv;
-  std::unique_ptr<boost::asio::thread_pool> workers;  // null: those of the process
+  std::unique_ptr<worker_pool> workers;  // null: those of the process
 
  private:
   [[nodiscard]] bool is_context_still() const noexcept;

@@ -122,6 +122,8 @@ class scheduler {
   /// Lets a call wait for which there is no free slot. What it wants its slot for will be made ready.
   void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept;
 
+  /// Whether this is the call that waits for the next slot.
+  [[nodiscard]] bool is_first(const call_state& c) const noexcept { return first_ == &c; }
   /// A waiting call gives up its place.
   void leave(call_state& c) noexcept;
 

@@ -60,6 +60,7 @@ class strand_loop : public loop {
  public:
   boost::asio::any_io_executor executor() final { return strand_; }
   bool is_on_strand() const noexcept final { return strand_.running_in_this_thread(); }
+  void wake_from_crew() noexcept final;
 
   /// Posts the first step.
   void begin();
