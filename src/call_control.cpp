@@ -118,7 +118,7 @@ void call_control::cancelled(cancellable_wait& w) noexcept {
 }
 
 void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
-  call_control& self = *static_cast<call_state&>(w).control;
+  call_control& self = *call_state::of(w).control;
   if (self.step_ == step::slot) {
     self.run().slots.leave(self.call_);
   } else {
@@ -185,9 +185,8 @@ void call_control::acquire_slot() noexcept {
       self.step_ = step::none;
       self.acquire();
     });
-    call_.on_cancel = &cancelled_in_queue;
     step_ = step::slot;
-    outer_->add_wait(call_, "a slot", &call_);
+    call_.wait_in(*outer_, "a slot", &cancelled_in_queue);
     return;
   }
   has_slot_ = true;
@@ -210,7 +209,7 @@ void call_control::acquire_permit() noexcept {
     }
   }
   if (run().permits()) {
-    call_.on_permit = [](ready_item& i) noexcept {
+    const auto on_permit = [](ready_item& i) noexcept {
       call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
       self.step_ = step::none;
       if (self.outer_->is_stopped()) self.end_with(self.outer_->stop_error());
@@ -218,7 +217,7 @@ void call_control::acquire_permit() noexcept {
     };
     try {
       step_ = step::permit;
-      if (!call_.acquire_permit(*run().permits(), &cancelled_in_queue)) return;
+      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) return;
       step_ = step::none;
     } catch (...) {
       return end_with(std::current_exception());

@@ -136,8 +136,8 @@ void permit_account::grant(permit_request& r) noexcept {
   leave(r);
   if (r.caller) ++r.caller->children;
   call_state& c = *r.call;
-  c.cancellation->remove_wait(c);  // from here on a request to stop is seen when the body is about to start
-  loop_.make_ready(c, c.on_permit);
+  c.cancellation->remove_wait(c.queued);  // from here on a request to stop is seen when the body is about to start
+  loop_.make_ready(c);
 }
 
 void permit_account::hand_out() noexcept {

@@ -28,7 +28,7 @@ node_state recorder::state_after(const node_record& r, const std::exception_ptr&
 }
 
 node_number recorder::note_join_opened(sequence& s) noexcept {
-  if (joins_.is_block_full() && joins_.last() - joins_.first() > kept_joins) fold_joins();
+  if (joins_.is_full() && joins_.last() - joins_.first() > kept_joins) fold_joins();
   const node_number n = joins_.add();
   if (join_record* r = joins_.at(n)) r->where = s.next();
   return n | join_bit;
@@ -40,7 +40,7 @@ void recorder::note_join_closed(node_number n, sequence& s) noexcept {
   n &= ~join_bit;
   join_record* r = joins_.at(n);
   if (!r) {
-    old_joins_.erase(n);
+    if (older_) older_->joins.erase(n);
     return;
   }
   r->has_ended = true;
@@ -48,9 +48,15 @@ void recorder::note_join_closed(node_number n, sequence& s) noexcept {
   r->where.after = last;
 }
 
+const recorder::older_records& recorder::older() const noexcept {
+  static const older_records none;
+  return older_ ? *older_ : none;
+}
+
 node_record* recorder::find_old(node_number n) noexcept {
-  const auto found = old_live_.find(n);
-  return found == old_live_.end() ? nullptr : &found->second;
+  if (!older_) return nullptr;
+  const auto found = older_->live.find(n);
+  return found == older_->live.end() ? nullptr : &found->second;
 }
 
 // Folding first does what may fail for want of memory, beside the records, and then what cannot: so it leaves nothing
@@ -63,6 +69,7 @@ void recorder::fold_nodes() noexcept {
   std::map<node_number, node_record> failed;
   ended_counts others;
   try {
+    static_cast<void>(have_older());
     for (node_number n = nodes_.first(); n < end; ++n) {
       const node_record& r = *nodes_.at(n);
       if (r.live) live.emplace_hint(live.end(), n, r);
@@ -73,28 +80,29 @@ void recorder::fold_nodes() noexcept {
     return;
   }
   ended_ -= blocks * record_log<node_record>::block_size - live.size();
-  folded_.add(others);
-  old_live_.merge(live);
-  old_failed_.merge(failed);
+  older_->folded.add(others);
+  older_->live.merge(live);
+  older_->failed.merge(failed);
   limit_failures();
   nodes_.drop_blocks(blocks);
-  failed_attempts_.erase(failed_attempts_.begin(), failed_attempts_.lower_bound(end));
+  auto& attempts = older_->failed_attempts;
+  attempts.erase(attempts.begin(), attempts.lower_bound(end));
 }
 
 void recorder::fold_old(node_number n) noexcept {
-  auto ended = old_live_.extract(n);
+  auto ended = older_->live.extract(n);
   if (ended.mapped().state == node_state::failed) {
-    old_failed_.insert(std::move(ended));
+    older_->failed.insert(std::move(ended));
     limit_failures();
   } else {
-    folded_.add(ended.mapped().state);
+    older_->folded.add(ended.mapped().state);
   }
 }
 
 void recorder::limit_failures() noexcept {
-  while (old_failed_.size() > kept_failures) {
-    old_failed_.erase(old_failed_.begin());
-    folded_.add(node_state::failed);
+  while (older_->failed.size() > kept_failures) {
+    older_->failed.erase(older_->failed.begin());
+    older_->folded.add(node_state::failed);
   }
 }
 
@@ -103,12 +111,13 @@ void recorder::fold_joins() noexcept {
   const node_number end = joins_.first() + blocks * record_log<join_record>::block_size;
   std::map<node_number, join_record> open;
   try {
+    static_cast<void>(have_older());
     for (node_number n = joins_.first(); n < end; ++n)
       if (const join_record& r = *joins_.at(n); !r.has_ended) open.emplace_hint(open.end(), n, r);
   } catch (const std::bad_alloc&) {
     return;
   }
-  old_joins_.merge(open);
+  older_->joins.merge(open);
   joins_.drop_blocks(blocks);
 }
 
@@ -123,8 +132,8 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
   if (n & join_bit) {
     n &= ~join_bit;
     if (const join_record* r = joins_.at(n)) return r->where;
-    const auto old = old_joins_.find(n);
-    return old == old_joins_.end() ? std::nullopt : std::optional(old->second.where);
+    const auto old = older().joins.find(n);
+    return old == older().joins.end() ? std::nullopt : std::optional(old->second.where);
   }
   if (is_declared(n)) {
     const auto found = declared_.find(graph_of(n));
@@ -132,7 +141,7 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
     return place{.within = found->second.run, .position = entry_of(n) - found->second.declared->inputs};
   }
   if (const node_record* r = nodes_.at(n)) return r->where;
-  for (const auto* all : {&old_live_, &old_failed_})
+  for (const auto* all : {&older().live, &older().failed})
     if (const auto old = all->find(n); old != all->end()) return old->second.where;
   return std::nullopt;
 }
@@ -179,6 +188,12 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
   found->second.live = nullptr;
   found->second.ended = std::move(states);
   ended_declared_ += found->second.declared->size();
+  if (ended_declared_ <= kept_nodes) return;
+  try {
+    static_cast<void>(have_older());
+  } catch (const std::bad_alloc&) {
+    return;
+  }
   for (auto g = declared_.begin(); ended_declared_ > kept_nodes && g != declared_.end();) {
     if (g->second.live || g == found) {
       ++g;
@@ -186,7 +201,7 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
     }
     const plan& p = *g->second.declared;
     for (std::uint32_t e = 0; e < p.size() && e < g->second.ended.states.size(); ++e)
-      if (p.entries[e].is_node()) folded_.add(entry_state::state(g->second.ended.states[e]));
+      if (p.entries[e].is_node()) older_->folded.add(entry_state::state(g->second.ended.states[e]));
     ended_declared_ -= p.size();
     g = declared_.erase(g);
   }
@@ -194,13 +209,14 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
 
 recording recorder::copy() const {
   recording all;
-  all.folded = folded_;
+  const older_records& old = older();
+  all.folded = old.folded;
   all.start = start_;
   // Of old ones those that live and those that have failed, merged by number.
-  auto live = old_live_.begin();
-  auto failed = old_failed_.begin();
-  while (live != old_live_.end() || failed != old_failed_.end()) {
-    const bool is_live_next = failed == old_failed_.end() || (live != old_live_.end() && live->first < failed->first);
+  auto live = old.live.begin();
+  auto failed = old.failed.begin();
+  while (live != old.live.end() || failed != old.failed.end()) {
+    const bool is_live_next = failed == old.failed.end() || (live != old.live.end() && live->first < failed->first);
     auto& next = is_live_next ? live : failed;
     all.nodes.push_back({next->first, next->second, {}});
     ++next;
@@ -212,12 +228,12 @@ recording recorder::copy() const {
     if (n.record.state == node_state::running && live_in && live_in->is_stopped())
       n.record.state = node_state::stopping;
     n.record.live = nullptr;
-    if (const auto attempts = failed_attempts_.find(n.number); attempts != failed_attempts_.end())
+    if (const auto attempts = old.failed_attempts.find(n.number); attempts != old.failed_attempts.end())
       n.failed_attempts = attempts->second;
   }
   for (const auto& [number, g] : declared_)
     all.graphs.push_back({number, g.run, g.declared, g.live ? g.live->copy_states() : g.ended});
-  for (const auto& [number, join] : old_joins_) all.joins.push_back({number, join});
+  for (const auto& [number, join] : old.joins) all.joins.push_back({number, join});
   for (node_number n = joins_.first(); n < joins_.last(); ++n)
     if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});
   return all;

@@ -86,33 +86,34 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
-  slots.set_capacity(static_cast<std::size_t>(cap.value_or(4)));
+  slots.set_capacity(static_cast<std::uint32_t>(cap.value_or(4)));
   host* const h = l.host();
-  channel_ = options_.channel ? options_.channel : outer ? outer->channel_ : h && h->channel ? h->channel : &console();
-  logger_ = options_.logger ? options_.logger : outer ? outer->logger_ : h && h->logger ? h->logger : &stderr_logger();
+  has_begun_ = true;
   if (h) permits_ = h->permits;
   is_parallel_ = (options_.parallel || (outer && outer->is_parallel_)) && !l.runs_workers_inline();
   if (is_parallel_) l.note_parallel();
   if (options_.deadline) {
-    deadline_.run = this;
-    deadline_.at = saturating_add(l.now(), *options_.deadline);
-    tighten_deadline(deadline_.at);
-    deadline_.on_expiry = [](timer& t) noexcept {
+    deadline_timer& deadline = few_have().deadline;
+    deadline.run = this;
+    deadline.at = saturating_add(l.now(), *options_.deadline);
+    tighten_deadline(deadline.at);
+    deadline.on_expiry = [](timer& t) noexcept {
       auto& d = static_cast<deadline_timer&>(t);
       if (d.run->is_stopped()) return;  // by something else, which then is the cause of the end
       d.has_passed = true;
       d.run->cancel(cancelled_because(stop_reason::deadline));
     };
-    l.add_timer(deadline_);
+    l.add_timer(deadline);
   }
   begin_recording(outer, self);
 }
 
 void run_state::begin_recording(run_state* outer, node_number self) {
   add_observers();
-  is_observed_ = !observers_.empty() || (outer && outer->is_observed_);
+  const bool has_own_observers = rarities_ && !rarities_->observers.empty();
+  is_observed_ = has_own_observers || (outer && outer->is_observed_);
   const bool is_recorded = options_.record != record::off || is_observed_;
-  if (!outer || (!outer->log_ && !observers_.empty())) {
+  if (!outer || (!outer->log_ && has_own_observers)) {
     // A run of its own books: a root, or one that only its own observers can see.
     if (is_recorded)
       own_log_ = std::make_unique<recorder>(
@@ -130,17 +131,21 @@ void run_state::begin_recording(run_state* outer, node_number self) {
 }
 
 void run_state::add_observers() {
-  if (options_.observer) observers_.push_back(options_.observer);
-  if (const host* h = home().host(); h && !outer_)
-    observers_.insert(observers_.end(), h->observers.begin(), h->observers.end());
+  if (options_.observer) few_have().observers.push_back(options_.observer);
+  if (const host* h = home().host(); h && !outer_ && !h->observers.empty()) {
+    std::vector<observer*>& mine = few_have().observers;
+    mine.insert(mine.end(), h->observers.begin(), h->observers.end());
+  }
 }
 
 void run_state::end(std::exception_ptr& failure) noexcept {
-  if (deadline_.is_pending()) home().remove_timer(deadline_);
-  if (stop_watch_.is_pending()) home().remove_timer(stop_watch_);
+  if (rarities_) {
+    if (rarities_->deadline.is_pending()) home().remove_timer(rarities_->deadline);
+    if (rarities_->watch.is_pending()) home().remove_timer(rarities_->watch);
+  }
   close();
   const bool was_cancelled = failure && is_stopped() && is_cancellation(failure);
-  if (was_cancelled && deadline_.has_passed)
+  if (was_cancelled && rarities_ && rarities_->deadline.has_passed)
     failure = std::make_exception_ptr(timed_out(
         fmt::format("run of '{}' timed out: its deadline of {} has passed", name(), to_text(*options_.deadline))));
   if (is_observed_) tell_of_run(event_kind::run_ended, state_after(failure), failure);
@@ -157,16 +162,16 @@ void run_state::tell(event_kind e, node_number n, const tool_info& what, node_ki
 }
 
 void run_state::tell_of_run(event_kind e, node_state state, const std::exception_ptr& cause) noexcept {
-  const event told(*this, e, home().now(), no_node, name(), node_kind::run, state, cause);
-  tell(observers_, told);
+  tell_own(event(*this, e, home().now(), no_node, name(), node_kind::run, state, cause));
 }
 
 void run_state::tell_observers(const event& e) noexcept {
-  for (run_state* r = this; r && r->is_observed_; r = r->outer_) tell(r->observers_, e);
+  for (run_state* r = this; r && r->is_observed_; r = r->outer_) r->tell_own(e);
 }
 
-void run_state::tell(std::vector<observer*>& all, const event& e) noexcept {
-  for (observer*& o : all) {
+void run_state::tell_own(const event& e) noexcept {
+  if (!rarities_) return;
+  for (observer*& o : rarities_->observers) {
     if (!o) continue;
     try {
       o->on_event(e);
@@ -179,23 +184,23 @@ void run_state::tell(std::vector<observer*>& all, const event& e) noexcept {
 
 void run_state::report_detached(const std::exception_ptr& why) noexcept {
   try {
-    if (!logger_->is_enabled(log_level::error)) return;
+    if (!logger().is_enabled(log_level::error)) return;
     const std::string run = identity();
     const std::string text = "an observer threw and is detached: " + message_of(why);
-    logger_->write({log_level::error, std::chrono::system_clock::now(), run, {}, text});
+    logger().write({log_level::error, std::chrono::system_clock::now(), run, {}, text});
   } catch (...) {
   }
 }
 
 void run_state::watch_stop() noexcept {
-  stop_watch& watch = book_->stop_watch_;
-  if (watch.is_pending()) home().remove_timer(watch);
-  watch.run = book_;
-  watch.interval = std::chrono::seconds(1);
-  watch.only_watches = true;
-  watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
-  watch.at = home().now();
   try {
+    stop_watch& watch = book_->few_have().watch;
+    if (watch.is_pending()) home().remove_timer(watch);
+    watch.run = book_;
+    watch.interval = std::chrono::seconds(1);
+    watch.only_watches = true;
+    watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
+    watch.at = home().now();
     home().add_timer(watch);
   } catch (...) {
     // no timer, no events: the nodes stop all the same
@@ -212,10 +217,11 @@ void run_state::tell_stopping() noexcept {
     run.tell(event_kind::node_stopping, n, *r.tool, r.kind, node_state::stopping, r.live->stop_error());
   });
   if (!is_any_stopping) return;
-  stop_watch_.at = saturating_add(home().now(), stop_watch_.interval);
-  stop_watch_.interval = std::min<duration>(2 * stop_watch_.interval, std::chrono::minutes(1));
+  stop_watch& watch = rarities_->watch;
+  watch.at = saturating_add(home().now(), watch.interval);
+  watch.interval = std::min<duration>(2 * watch.interval, std::chrono::minutes(1));
   try {
-    home().add_timer(stop_watch_);
+    home().add_timer(watch);
   } catch (...) {
   }
 }
@@ -299,6 +305,20 @@ key_value_store& run_state::kv() const {
   return *r.kv_;
 }
 
+channel& run_state::channel() const noexcept {
+  for (const run_state* r = this; r; r = r->outer_)
+    if (r->options_.channel) return *r->options_.channel;
+  const host* const h = home().host();
+  return h && h->channel ? *h->channel : console();
+}
+
+logger& run_state::logger() const noexcept {
+  for (const run_state* r = this; r; r = r->outer_)
+    if (r->options_.logger) return *r->options_.logger;
+  const host* const h = home().host();
+  return h && h->logger ? *h->logger : stderr_logger();
+}
+
 key_value_store& run_state::runtime_kv() const {
   if (const host* h = home().host()) return *h->kv;
   throw service_error(fmt::format(
@@ -339,13 +359,22 @@ void run_state::note_attempt_failed(
 }
 
 void run_state::note_failure(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept {
-  if (failures_.size() >= kept_failures || is_declared(c.number)) return;  // of those that are declared there is a list
-  if (c.cancellation->is_stopped() && is_cancellation(cause)) return;      // cancelled, which is no failure
+  if (is_declared(c.number)) return;                                   // of those there is a list
+  if (c.cancellation->is_stopped() && is_cancellation(cause)) return;  // cancelled, which is no failure
   try {
-    failures_.push_back({node_id(c.number, tool.name), tool.name, cause});
+    std::vector<node_failure>& all = failures();
+    if (all.size() >= kept_failures) return;
+    all.push_back({node_id(c.number, tool.name), tool.name, cause});
   } catch (const std::bad_alloc&) {
     // the failure itself still reaches whoever awaits the call
   }
+}
+
+std::vector<node_failure> run_state::take_failures() noexcept {
+  return rarities_ ? std::move(rarities_->failures) : std::vector<node_failure>();
+}
+std::vector<partial_output> run_state::take_outputs() noexcept {
+  return rarities_ ? std::move(rarities_->outputs) : std::vector<partial_output>();
 }
 
 std::string run_state::node_id(node_number n, std::string_view tool) const {

@@ -7,16 +7,17 @@ bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
   parent_ = &r;
   loop& l = scope_->home();
   on_ready = [](ready_item& i) noexcept { static_cast<operation&>(i).parent_->done(); };
-  if (is_until_) {
+  duration d = awaited_.duration_;
+  if (awaited_.is_until_) {
     const duration now = l.now().time_since_epoch();
-    duration_ = duration_ > now ? duration_ - now : duration::zero();
+    d = d > now ? d - now : duration::zero();
   }
-  if (duration_ <= duration::zero()) {
+  if (d <= duration::zero()) {
     outcome.emplace();
     l.make_ready(*this);
     return false;
   }
-  at = saturating_add(l.now(), duration_);
+  at = saturating_add(l.now(), d);
   on_expiry = [](timer& t) noexcept {
     auto& self = static_cast<operation&>(t);
     self.scope_->remove_wait(self);

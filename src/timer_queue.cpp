@@ -8,7 +8,7 @@ bool is_before(const timer& a, const timer& b) noexcept { return a.at != b.at ? 
 
 void timer_queue::place(timer& t, std::size_t position) noexcept {
   heap_[position] = &t;
-  t.position = position;
+  t.position = static_cast<std::uint32_t>(position);
 }
 
 void timer_queue::sift_up(timer& t, std::size_t position) noexcept {

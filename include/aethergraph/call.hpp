@@ -119,8 +119,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     scheduler& slots = cancellation->run().slots;
     if (!slots.acquire(*this)) {
       slots.wait(*this, call_.info_->priority, &slot_granted);
-      on_cancel = &cancelled_while_waiting;
-      cancellation->add_wait(*this, "a slot", this);
+      wait_in(*cancellation, "a slot", &cancelled_while_waiting);
       return false;
     }
     return start_with_slot(cancellation->home());
@@ -212,7 +211,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   // `keeps_arguments`: they are wanted for another attempt.
   bool run_attempt(loop& l, bool keeps_arguments) noexcept {
     cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
-    if (made_in) steps = ::new (&body_steps) sequence{.within = number};
+    ::new (&body) calling_body{.steps = {.within = number}};
+    if (made_in) steps = &body.steps;
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke(keeps_arguments);
@@ -304,9 +304,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   }
   // False: it waits for its permit, or (without one) has failed for want of memory and given its slot back.
   bool acquire_permit_or_fail(loop& l) noexcept {
-    on_permit = &permit_granted;
     try {
-      return acquire_permit(*cancellation->run().permits(), &cancelled_while_waiting_for_permit);
+      return acquire_permit(
+          *cancellation->run().permits(), &permit_granted, &cancelled_while_waiting_for_permit);
     } catch (...) {
       this->outcome.fail(std::current_exception());
       end_node(this->outcome.error());
@@ -337,7 +337,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
   }
   static void cancelled_while_waiting_for_permit(cancellable_wait& w) noexcept {
-    auto& self = static_cast<operation&>(w);
+    auto& self = static_cast<operation&>(call_state::of(w));
     run_state& run = self.cancellation->run();
     run.permits()->leave(*self.permit);
     self.permit.reset();
@@ -345,7 +345,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     self.give_back();
   }
   static void cancelled_while_waiting(cancellable_wait& w) noexcept {
-    auto& self = static_cast<operation&>(w);
+    auto& self = static_cast<operation&>(call_state::of(w));
     self.cancellation->run().slots.leave(self);
     self.skip();
     self.cancellation->home().make_ready(self, &body_operation::finish);
@@ -355,16 +355,12 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     worker_ = std::make_unique<worker_body>(*this, keeps_arguments);
     if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->stop_flag;
     l.workers().start(*worker_);
-    on_cancel = [](cancellable_wait& w) noexcept {
-      // relaxed: only the flag matters; results come back by way of the inbox
-      static_cast<operation&>(w).worker_->stop_flag.store(true, std::memory_order_relaxed);
-    };
-    cancellation->add_wait(*this, "a worker thread", this);
+    cancellation->add_wait(*worker_, "a worker thread", this);
   }
 
   /// A body that is a plain function on a worker thread. To be asked to stop is no end: it looks at the flag, and is
   /// awaited.
-  struct worker_body : crew_job {
+  struct worker_body : crew_job, cancellable_wait {
     worker_body(operation& o, bool keeps) noexcept : owner(o), keeps_arguments(keeps) {
       execute = [](crew_job& j) noexcept {
         auto& self = static_cast<worker_body&>(j);
@@ -372,9 +368,14 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
         return false;  // what comes next may be code of the user's
       };
       on_ready = [](ready_item& i) noexcept {
-        call_state& c = static_cast<worker_body&>(static_cast<crew_job&>(i)).owner;
-        c.cancellation->remove_wait(c);
+        auto& self = static_cast<worker_body&>(static_cast<crew_job&>(i));
+        call_state& c = self.owner;
+        c.cancellation->remove_wait(self);
         c.on_body_end(c);
+      };
+      on_cancel = [](cancellable_wait& w) noexcept {
+        // relaxed: only the flag matters; results come back by way of the inbox
+        static_cast<worker_body&>(w).stop_flag.store(true, std::memory_order_relaxed);
       };
     }
     operation& owner;

@@ -136,7 +136,7 @@ struct run_traits<invocation<Signature, F>> {
 template <class Signature, class F>
 class operation<invocation<Signature, F>> : public run_operation<invocation<Signature, F>> {
  public:
-  explicit operation(invocation<Signature, F>& i) : run_operation<invocation<Signature, F>>(i, run_options{}) {}
+  explicit operation(invocation<Signature, F>& i) : run_operation<invocation<Signature, F>>(i, default_options) {}
 };
 
 template <class F, class Signature = typename callable_traits<F>::signature>

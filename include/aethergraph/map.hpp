@@ -92,7 +92,7 @@ class map_frame final : public in_flight {
         may_move_(may_move),
         results_(count_) {
     steps_.within = ex.number_of(e);
-    steps_.is_parallel = true;
+    steps_.next_position = no_index;
   }
   ~map_frame() {
     while (first_) drop(*first_);  // only if the run is torn down

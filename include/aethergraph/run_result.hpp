@@ -59,8 +59,8 @@ class run_result {
   template <class A>
   explicit run_result(detail::run_operation<A>& ended)
       : outcome_(ended.take_result()),
-        failures_(std::move(ended.state().failures())),
-        outputs_(std::move(ended.state().outputs())),
+        failures_(ended.state().take_failures()),
+        outputs_(ended.state().take_outputs()),
         graph_(ended.state().take_graph(outcome_.error())),
         peak_concurrency_(ended.state().slots.peak()) {}
   /// Used by the library: of a run that did not come to its end.

@@ -42,12 +42,11 @@ namespace detail {
 template <>
 class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer, public resulting<void> {
  public:
-  explicit operation(const sleep_awaitable& s) noexcept : duration_(s.duration_), is_until_(s.is_until_) {}
+  explicit operation(const sleep_awaitable& s) noexcept : awaited_(s) {}
   bool start(environment& e, receiver& r) noexcept;
 
  private:
-  duration duration_;
-  bool is_until_;
+  const sleep_awaitable& awaited_;
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
 };

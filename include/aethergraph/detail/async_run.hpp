@@ -43,7 +43,7 @@ class strand_run : public strand_loop, receiver {
   using result_type = typename run_operation<A>::result_type;
 
   strand_run(const boost::asio::any_io_executor& ex, A&& awaited, const run_options& o)
-      : strand_loop(ex), awaited_(std::move(awaited)), operation_(std::in_place, *awaited_, o) {
+      : strand_loop(ex), options_(o), awaited_(std::move(awaited)), operation_(std::in_place, *awaited_, options_) {
     on_done = [](receiver& r) noexcept { static_cast<strand_run&>(r).finished(); };
   }
 
@@ -68,6 +68,7 @@ class strand_run : public strand_loop, receiver {
   }
   run_state& root() noexcept final { return operation_->state(); }
 
+  const run_options options_;
   std::optional<A> awaited_;  // both until the result is delivered
   std::optional<run_operation<A>> operation_;
   start_item start_;

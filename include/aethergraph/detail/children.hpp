@@ -28,14 +28,14 @@ struct child_base : receiver {
 template <bool IsNode>
 struct child_steps {
   environment& enter(environment& e, std::size_t index) noexcept {
-    if (e.steps && e.steps->is_parallel) e.steps->child = static_cast<std::uint32_t>(index);
+    if (e.steps && e.steps->is_parallel()) e.steps->child = static_cast<std::uint32_t>(index);
     return e;
   }
 };
 template <>
 struct child_steps<false> {
   environment& enter(environment& e, std::size_t index) noexcept {
-    if (!e.steps || !e.steps->is_parallel) return e;
+    if (!e.steps || !e.steps->is_parallel()) return e;
     steps = {.within = e.steps->within, .last = e.steps->last, .child = static_cast<std::uint32_t>(index)};
     surroundings = e;
     surroundings.steps = &steps;
@@ -86,7 +86,7 @@ class join {
     log_ = children.run().log();
     const node_number before = outer_->last;
     number_ = log_->note_join_opened(*outer_);
-    steps_ = {.within = number_, .last = before, .is_parallel = true};
+    steps_ = {.within = number_, .last = before, .next_position = no_index};
     children.steps = &steps_;
   }
   /// All children have ended.

@@ -26,12 +26,13 @@ struct frame_cache {
   struct free_block {
     free_block* next;
   };
-  static constexpr std::size_t granularity = 64;
-  static constexpr std::size_t classes = 32;                             // frames of up to 2 KiB
+  // As fine as the general allocator's own, whose header of a word is beside the sizes that it likes best.
+  static constexpr std::size_t granularity = 16;
+  static constexpr std::size_t classes = 128;                            // frames of up to 2 KiB
   static constexpr std::size_t kept_bytes_limit = std::size_t{8} << 20;  // a thread; what is beyond goes back at once
 
-  static constexpr std::size_t class_of(std::size_t size) { return (size - 1) / granularity; }
-  static constexpr std::size_t rounded(std::size_t size) { return (class_of(size) + 1) * granularity; }
+  static constexpr std::size_t class_of(std::size_t size) { return (size + sizeof(void*) - 1) / granularity; }
+  static constexpr std::size_t rounded(std::size_t size) { return (class_of(size) + 1) * granularity - sizeof(void*); }
 
   // Invariant: room is what may be kept beyond the blocks in `lists`: 0 before the thread's first block is freed, and
   // once the thread is ending.
@@ -72,5 +73,21 @@ inline thread_local constinit frame_cache frames_of_thread{};
 #endif
   free_frame_slowly(p, size);
 }
+
+/// The same for containers.
+template <class T>
+struct frame_cached {
+  using value_type = T;
+  frame_cached() noexcept = default;
+  template <class U>
+  frame_cached(const frame_cached<U>&) noexcept {}
+
+  [[nodiscard]] T* allocate(std::size_t n) { return static_cast<T*>(allocate_frame(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) noexcept { free_frame(p, n * sizeof(T)); }
+  template <class U>
+  bool operator==(const frame_cached<U>&) const noexcept {
+    return true;
+  }
+};
 
 }  // namespace aethergraph::detail

@@ -74,7 +74,7 @@ class permit_account : ready_item {
   permit_account& operator=(const permit_account&) = delete;
   ~permit_account();
 
-  /// True: the call has a permit. False: it waits, and its `on_permit` will be made ready.
+  /// True: the call has a permit. False: it waits, and will be made ready.
   [[nodiscard]] bool acquire(permit_request& r) noexcept;
   /// The call has ended, or will not start after all.
   void release(permit_request& r) noexcept;

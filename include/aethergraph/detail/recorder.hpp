@@ -1,7 +1,7 @@
 // What a run remembers of its nodes.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -48,60 +48,95 @@ struct join_record {
 };
 
 /// Numbered records, the oldest of which can be dropped. They come in small blocks, which the allocator of coroutine
-/// frames has at hand when runs come and go.
-// Invariant: blocks_[i] holds the records from base_ + i * block_size on.
+/// frames has at hand when runs come and go. The first block begins smaller still, and is replaced when it is full: most
+/// runs are short.
+// Invariant: blocks_[i] holds the records from base_ + i * block_size on; there is memory for capacity_ of them, and
+//            the first min(size_, capacity_) are alive.
 template <class Record>
 class record_log {
  public:
   static constexpr std::size_t block_size = 16;
 
   explicit record_log(node_number first = 1) noexcept : base_(first) {}
+  record_log(const record_log&) = delete;
+  record_log& operator=(const record_log&) = delete;
+  ~record_log() {
+    for (std::size_t b = 0; b < blocks(); ++b) free_block(b);
+    if (blocks_ != &first_block_) delete[] blocks_;
+  }
 
   /// The number of a new record. When memory has run out there is none behind it.
   node_number add() noexcept {
-    if (size_ % block_size == 0) [[unlikely]]
-      add_block();
+    if (size_ == capacity_) [[unlikely]]
+      add_memory();
+    if (size_ < capacity_) [[likely]]
+      ::new (static_cast<void*>(blocks_[size_ / block_size] + size_ % block_size)) Record;
     return base_ + size_++;
   }
   /// Null: it was dropped, or never had memory.
   [[nodiscard]] Record* at(node_number n) const noexcept {
     const node_number index = n - base_;  // of a dropped one it wraps round, and is too large
-    if (index / block_size >= blocks_.size()) [[unlikely]]
+    if (index >= size_ || index >= capacity_) [[unlikely]]
       return nullptr;
-    return &blocks_[index / block_size]->records[index % block_size];
+    return blocks_[index / block_size] + index % block_size;
   }
   /// Numbers from first() to last() - 1 are held, or were lost for want of memory.
   [[nodiscard]] node_number first() const noexcept { return base_; }
   [[nodiscard]] node_number last() const noexcept { return base_ + size_; }
-  /// Whether the next record needs another block.
-  [[nodiscard]] bool is_block_full() const noexcept { return size_ % block_size == 0; }
-  [[nodiscard]] std::size_t blocks() const noexcept { return blocks_.size(); }
+  /// Whether the next record needs more memory.
+  [[nodiscard]] bool is_full() const noexcept { return size_ == capacity_; }
+  [[nodiscard]] std::size_t blocks() const noexcept { return (capacity_ + block_size - 1) / block_size; }
+  /// Only of full blocks.
   void drop_blocks(std::size_t count) noexcept {
-    blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(count));
+    for (std::size_t b = 0; b < count; ++b) free_block(b);
+    std::move(blocks_ + count, blocks_ + blocks(), blocks_);
     base_ += count * block_size;
     size_ -= count * block_size;
+    capacity_ -= count * block_size;
   }
 
  private:
-  struct block {
-    std::array<Record, block_size> records;
-    static void* operator new(std::size_t size) { return allocate_frame(size); }
-    static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
-  };
+  static constexpr std::size_t first_size = 4;
 
-  void add_block() noexcept {
-    if (is_full_) return;
+  /// How many records the memory of a block is for.
+  [[nodiscard]] std::size_t size_of_block(std::size_t b) const noexcept {
+    return b == 0 && capacity_ < block_size ? capacity_ : block_size;
+  }
+  void free_block(std::size_t b) noexcept {
+    const std::size_t alive = std::min(size_, capacity_) - b * block_size;
+    std::destroy_n(blocks_[b], std::min(alive, block_size));
+    free_frame(blocks_[b], size_of_block(b) * sizeof(Record));
+  }
+  void add_memory() noexcept {
     try {
-      blocks_.push_back(std::make_unique<block>());
+      const std::size_t b = capacity_ / block_size;
+      if (b == table_size_) {
+        Record** const larger = new Record*[2 * table_size_];
+        std::copy_n(blocks_, table_size_, larger);
+        if (blocks_ != &first_block_) delete[] blocks_;
+        blocks_ = larger;
+        table_size_ *= 2;
+      }
+      const std::size_t size = capacity_ == 0 ? first_size : block_size;
+      auto* const memory = static_cast<Record*>(allocate_frame(size * sizeof(Record)));
+      if (capacity_ == first_size) {
+        std::uninitialized_move_n(blocks_[0], first_size, memory);
+        free_block(0);
+        capacity_ = 0;
+      }
+      blocks_[b] = memory;
+      capacity_ += size;
     } catch (const std::bad_alloc&) {
-      is_full_ = true;
+      // what is added from here on has no memory
     }
   }
 
-  std::vector<std::unique_ptr<block>> blocks_;
+  Record* first_block_ = nullptr;
+  Record** blocks_ = &first_block_;
+  std::size_t table_size_ = 1;
   node_number base_;
   std::size_t size_ = 0;
-  bool is_full_ = false;
+  std::size_t capacity_ = 0;
 };
 
 /// How many nodes of each end are no longer held one by one.
@@ -155,8 +190,8 @@ struct recording {
 /// It is bounded for runs that live for ever: beyond `kept_nodes` ended ones the oldest are folded into counts; failed
 /// ones are kept longer, up to `kept_failures` of them. Static graphs that have ended are folded whole, the last one
 /// never.
-// Invariant: ended_ counts the ended records of nodes_, at most kept_nodes between two steps; the maps hold records
-//            older than nodes_.first(): old_live_ those that have not ended, old_failed_ those that have failed.
+// Invariant: ended_ counts the ended records of nodes_, at most kept_nodes between two steps; those of older_ are older
+//            than nodes_.first().
 class recorder {
  public:
   static constexpr std::size_t kept_nodes = 100'000;
@@ -207,7 +242,9 @@ class recorder {
   }
 
   /// Errors: `std::bad_alloc`.
-  void note_attempt_failed(node_number n, const std::exception_ptr& cause) { failed_attempts_[n].push_back(cause); }
+  void note_attempt_failed(node_number n, const std::exception_ptr& cause) {
+    have_older().failed_attempts[n].push_back(cause);
+  }
 
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
@@ -225,7 +262,8 @@ class recorder {
   template <class Fn>
   void for_each_live(Fn fn) const {
     for (const auto& [n, r] : declared_in_flight()) fn(n, r);
-    for (const auto& [n, r] : old_live_) fn(n, r);
+    if (older_)
+      for (const auto& [n, r] : older_->live) fn(n, r);
     for (node_number n = nodes_.first(); n < nodes_.last(); ++n)
       if (const node_record* r = nodes_.at(n); r && r->live) fn(n, *r);
   }
@@ -239,6 +277,21 @@ class recorder {
     const declared_nodes* live;  // null once it has ended
     declared_states ended;
   };
+
+  /// What only long or troubled runs have.
+  struct older_records {
+    std::map<node_number, node_record> live;    // have not ended
+    std::map<node_number, node_record> failed;  // have
+    std::map<node_number, join_record> joins;   // are open
+    ended_counts folded;
+    std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
+  };
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] older_records& have_older() {
+    if (!older_) older_ = std::make_unique<older_records>();
+    return *older_;
+  }
+  [[nodiscard]] const older_records& older() const noexcept;
 
   [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_in_flight() const;
   [[nodiscard]] std::optional<place> place_of(node_number n) const noexcept;
@@ -260,12 +313,10 @@ class recorder {
   std::size_t ended_ = 0;
   const bool with_times_;
   time_point start_{};
-  ended_counts folded_;
-  std::map<node_number, node_record> old_live_;
-  std::map<node_number, node_record> old_failed_;
-  std::map<node_number, join_record> old_joins_;
-  std::map<node_number, std::vector<std::exception_ptr>> failed_attempts_;  // before the last; of nodes that are held
-  std::map<std::uint32_t, declared_run> declared_;
+  std::unique_ptr<older_records> older_;
+  using declared_runs = std::map<std::uint32_t, declared_run, std::less<>,
+      frame_cached<std::pair<const std::uint32_t, declared_run>>>;
+  declared_runs declared_;
   std::uint32_t next_declared_ = 1;
   std::size_t ended_declared_ = 0;  // the nodes of those that have ended
 };

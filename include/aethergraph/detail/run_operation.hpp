@@ -22,11 +22,15 @@ struct run_traits {
   static std::optional<int> max_concurrency(const A&) noexcept { return {}; }
 };
 
+/// Of a run that has none of its own.
+inline constexpr run_options default_options{};
+
 template <class A>
 class run_operation : receiver {
  public:
   using result_type = typename run_traits<A>::body::result_type;
 
+  /// Both outlive it.
   run_operation(A& a, const run_options& o)
       : state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
     if constexpr (requires { body_.declare(state_); }) body_.declare(state_);

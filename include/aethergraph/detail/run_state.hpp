@@ -32,9 +32,9 @@ struct partial_output {
 //            is_observed_ says whether it, or a run it nests in, has observers, and implies log_.
 class run_state : public scope {
  public:
-  /// `default_cap` is the agent's own.
+  /// `default_cap` is the agent's own. The options outlive the run.
   run_state(const tool_info* what, std::optional<int> default_cap, const run_options& o) noexcept
-      : scope(*this), what_(what), default_cap_(default_cap), options_(o) {}
+      : scope(*this), default_cap_(default_cap), what_(what), options_(o) {}
   run_state(const run_state&) = delete;
   run_state& operator=(const run_state&) = delete;
 
@@ -47,7 +47,7 @@ class run_state : public scope {
   /// Before it begins: its identity, where somebody has named it already.
   void set_id(std::uint64_t id) noexcept { id_ = id; }
   /// Whether there is anything to see yet.
-  [[nodiscard]] bool has_begun() const noexcept { return channel_ != nullptr; }
+  [[nodiscard]] bool has_begun() const noexcept { return has_begun_; }
 
   // --- nodes: each is made, starts unless it never does, and ends
   // What is recorded nowhere takes the short way, which is meant to stand in the caller.
@@ -96,13 +96,17 @@ class run_state : public scope {
   }
   /// The run that numbers the nodes of this one: the root, unless that records nothing.
   [[nodiscard]] const run_state& book() const noexcept { return *book_; }
-  [[nodiscard]] aethergraph::channel& channel() const noexcept { return *channel_; }
-  [[nodiscard]] std::vector<node_failure>& failures() noexcept { return failures_; }
-  [[nodiscard]] std::vector<partial_output>& outputs() noexcept { return outputs_; }
+  [[nodiscard]] aethergraph::channel& channel() const noexcept;
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] std::vector<node_failure>& failures() { return few_have().failures; }
+  [[nodiscard]] std::vector<partial_output>& outputs() { return few_have().outputs; }
+  /// Takes them from a run that has ended.
+  [[nodiscard]] std::vector<node_failure> take_failures() noexcept;
+  [[nodiscard]] std::vector<partial_output> take_outputs() noexcept;
   [[nodiscard]] recorder* log() const noexcept { return log_; }
   /// Its number as a node of the run it nests in; 0 of a root.
   [[nodiscard]] node_number number() const noexcept { return body_steps_.within; }
-  [[nodiscard]] aethergraph::logger& logger() const noexcept { return *logger_; }
+  [[nodiscard]] aethergraph::logger& logger() const noexcept;
   /// Of the root run: one for all that nests in it.
   [[nodiscard]] key_value_store& kv() const;
   /// Of the runtime. Errors: `service_error` where there is none.
@@ -131,8 +135,6 @@ class run_state : public scope {
   /// Adds who waits for what, likewise: a line for this run, and one for each live node of a root run.
   void describe(std::string& text) const;
 
-  scheduler slots;
-
   static constexpr std::size_t kept_failures = 1000;
 
  private:
@@ -147,6 +149,20 @@ class run_state : public scope {
     duration interval{};
   };
 
+  /// What few runs have, made when it is first needed.
+  struct rarities {
+    deadline_timer deadline;
+    stop_watch watch;
+    std::vector<observer*> observers;  // its own; those of the run it nests in come after them
+    std::vector<node_failure> failures;
+    std::vector<partial_output> outputs;
+  };
+  /// Errors: `std::bad_alloc`.
+  [[nodiscard]] rarities& few_have() {
+    if (!rarities_) rarities_ = std::make_unique<rarities>();
+    return *rarities_;
+  }
+
   node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept;
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
   void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
@@ -158,20 +174,19 @@ class run_state : public scope {
   void tell_stopping() noexcept;
   void tell_of_run(event_kind e, node_state state, const std::exception_ptr& cause) noexcept;
   void tell_observers(const event& e) noexcept;
-  void tell(std::vector<observer*>& all, const event& e) noexcept;
+  void tell_own(const event& e) noexcept;
   void report_detached(const std::exception_ptr& why) noexcept;
   [[nodiscard]] node_state state_after(const std::exception_ptr& failure) const noexcept;
 
-  const tool_info* what_;
-  std::optional<int> default_cap_;
+  // Small ones first: they find room behind those of the scope. There may be many runs at one time.
+  bool has_begun_ = false;
   bool is_observed_ = false;
   bool is_parallel_ = false;
-  run_options options_;
-  aethergraph::channel* channel_ = nullptr;
-  aethergraph::logger* logger_ = nullptr;
+  std::optional<int> default_cap_;
+  const tool_info* what_;
+  const run_options& options_;
   permit_account* permits_ = nullptr;
   call_state* awaiting_call_ = nullptr;
-  time_point started_{};
   recorder* log_ = nullptr;
   declared_nodes* declared_ = nullptr;  // of a run of a static graph
   run_state* outer_ = nullptr;
@@ -179,13 +194,12 @@ class run_state : public scope {
   std::uint64_t unrecorded_ = 0;
   std::uint64_t id_ = 0;
   sequence body_steps_;
-  deadline_timer deadline_;
-  stop_watch stop_watch_;
-  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, of a root
   std::unique_ptr<recorder> own_log_;
-  std::vector<observer*> observers_;  // its own; those of the run it nests in come after them
-  std::vector<node_failure> failures_;
-  std::vector<partial_output> outputs_;
+  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, from any thread; of a root
+  std::unique_ptr<rarities> rarities_;
+
+ public:
+  scheduler slots;
 };
 
 /// The value at a position, or null. Errors: `error` for another type, or no such position.

@@ -30,33 +30,39 @@ struct control_owner {
   void delete_control() noexcept;
 };
 
-/// One tool call as the scheduler and its own body see it.
+/// A call that waits for a slot, in its places in the run's queue and in its caller's, or for a permit of its runtime.
+struct queued_call : cancellable_wait {
+  call_state* next;
+  call_state* previous;
+  call_state* next_sibling;
+  call_state* previous_sibling;
+  int priority;
+
+  queued_call() noexcept {}
+};
+
+/// A call whose body has started.
 // Invariant: `children` counts the started, not yet ended calls whose caller this is: the k of the family rule;
 //            first_waiting_child is null while children is 0.
-// What has no initialiser is set where it first matters: there is a call_state to each call, and most need few of
-// these.
-struct call_state : control_owner, body_operation, environment, cancellable_wait {
-  call_state* caller;  // the call whose body made this one; null: the run's own body did
+struct calling_body {
+  sequence steps;  // what it awaits, if the run is recorded
+  call_state* first_waiting_child = nullptr;
+  call_state* last_waiting_child = nullptr;
   std::size_t children = 0;
+};
+
+/// One tool call as the scheduler and its own body see it.
+// What has no initialiser is set where it first matters: there is a call_state to each call, there may be a million of
+// them, and most need few of these.
+struct call_state : control_owner, body_operation, environment {
+  call_state* caller;  // the call whose body made this one; null: the run's own body did
   node_number number;  // 1, 2, … in the order in which the nodes of the root run were made
   sequence* made_in;   // where this call stands; null when the run is not recorded
   union {
-    sequence body_steps;  // what its body awaits; made when that starts, if the run is recorded
+    queued_call queued;  // from when it waits until its body starts
+    calling_body body;   // from there on
   };
-  call_state* first_waiting_child = nullptr;
-  call_state* last_waiting_child = nullptr;
-
-  // While it waits for a slot: its places in the run's queue and in its caller's.
-  call_state* next_waiting;
-  call_state* previous_waiting;
-  call_state* next_waiting_sibling;
-  call_state* previous_waiting_sibling;
-  int priority;
-  void (*on_slot)(ready_item&) noexcept;  // what makes of a granted slot: starts the body
-
-  // In a run under the cap of a runtime:
-  std::unique_ptr<permit_request> permit;  // from when it has its slot until it has ended
-  void (*on_permit)(ready_item&) noexcept;
+  std::unique_ptr<permit_request> permit;  // in a run under the cap of a runtime: from its slot to its end
 
   call_state() noexcept {}
   call_state(const call_state&) = delete;
@@ -65,8 +71,16 @@ struct call_state : control_owner, body_operation, environment, cancellable_wait
 
   /// The call that this one is a child of towards the runtime: its caller, or who awaits the run that it is made in.
   [[nodiscard]] call_state* caller_across_runs() const noexcept;
-  /// True: it has a permit now, and may start. False: it waits, and its `on_permit` will be made ready.
-  [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_cancelled)(cancellable_wait&) noexcept);
+  /// True: it has a permit now, and may start. False: it waits, and will be made ready as `on_permit`.
+  [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_permit)(ready_item&) noexcept,
+      void (*on_cancelled)(cancellable_wait&) noexcept);
+
+  /// The call of what its `queued` waits for.
+  [[nodiscard]] static call_state& of(cancellable_wait& w) noexcept { return *w.waiting_call; }
+  void wait_in(scope& s, const char* what, void (*on_cancelled)(cancellable_wait&) noexcept) noexcept {
+    queued.on_cancel = on_cancelled;
+    s.add_wait(queued, what, this);
+  }
 };
 
 /// First come, first served within equal priority, with one exception: the family rule. A started body and the calls
@@ -76,7 +90,7 @@ struct call_state : control_owner, body_operation, environment, cancellable_wait
 //            held() is the sum of max(1, k) over the families of the run's top-level calls.
 class scheduler {
  public:
-  void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
+  void set_capacity(std::uint32_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
   [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   /// How many calls wait for a slot. Complexity: linear in them.
@@ -86,12 +100,12 @@ class scheduler {
   /// True: the call has a slot. False: there is none for it, and it may `wait`.
   [[nodiscard]] bool acquire(call_state& c) noexcept {
     if (call_state* caller = c.caller) {
-      if (caller->children == 0) {  // the caller lends its slot
-        caller->children = 1;
+      if (caller->body.children == 0) {  // the caller lends its slot
+        caller->body.children = 1;
         return true;
       }
       if (free_ == 0) return false;
-      ++caller->children;
+      ++caller->body.children;
     }
     return take_free();
   }
@@ -99,9 +113,9 @@ class scheduler {
   /// The call has ended, or will not start after all. Its slot goes to the next in line, by way of the ready list.
   void release(call_state& c, loop& l) noexcept {
     if (call_state* caller = c.caller) {
-      if (--caller->children == 0) {
+      if (--caller->body.children == 0) {
         // The slot is the caller's again; its own next child may have it at once.
-        if (call_state* next = caller->first_waiting_child) grant(*next, l);
+        if (call_state* next = caller->body.first_waiting_child) grant(*next, l);
         return;
       }
     }
@@ -119,7 +133,7 @@ class scheduler {
     if (first_) grant(*first_, l);
     else ++free_;
   }
-  /// Lets a call wait for which there is no free slot. What it wants its slot for will be made ready.
+  /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`.
   void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept;
 
   /// Whether this is the call that waits for the next slot.
@@ -133,13 +147,15 @@ class scheduler {
   void leave_rank(call_state& c) noexcept;
   void grant(call_state& c, loop& l) noexcept;
 
-  std::size_t capacity_ = 0;
-  std::size_t free_ = 0;
-  std::size_t least_free_ = 0;
+  std::uint32_t capacity_ = 0;
+  std::uint32_t free_ = 0;
+  std::uint32_t least_free_ = 0;
   call_state* first_ = nullptr;
   call_state* last_ = nullptr;
-  // The last waiting call of each priority, while there are others than 0; else empty.
-  std::map<int, call_state*> last_of_;
+  // The last waiting call of each priority, while there are others than 0; else empty, or not made yet.
+  using ranks = std::map<int, call_state*>;
+  [[nodiscard]] bool has_ranks() const noexcept { return last_of_ && !last_of_->empty(); }
+  std::unique_ptr<ranks> last_of_;
 };
 
 }  // namespace aethergraph::detail

@@ -29,7 +29,7 @@ struct cancellable_wait {
   void (*on_cancel)(cancellable_wait&) noexcept = nullptr;
   // For whoever asks what a run waits for:
   const char* waits_for = nullptr;
-  const call_state* waiting_call = nullptr;  // null: the body of the run itself
+  call_state* waiting_call = nullptr;  // null: the body of the run itself
 };
 
 /// A node of the tree of scopes. A run, each group of children that ends together, `timeout` and `shielded` have one.
@@ -81,7 +81,7 @@ class scope : public environment {
   [[nodiscard]] run_state& run() const noexcept { return *run_; }
   [[nodiscard]] loop& home() const noexcept { return *loop_; }
 
-  void add_wait(cancellable_wait& w, const char* what, const call_state* waiting_call) noexcept {
+  void add_wait(cancellable_wait& w, const char* what, call_state* waiting_call) noexcept {
     w.waits_for = what;
     w.waiting_call = waiting_call;
     w.previous_wait = nullptr;

@@ -27,14 +27,15 @@ struct sequence {
   node_number within = no_node;
   node_number last = no_node;  // what ended last; of a parallel one, what came before it
   std::uint32_t child = no_index;
-  std::uint32_t next_position = 0;
-  bool is_parallel = false;
+  std::uint32_t next_position = 0;  // no_index: it is parallel
+
+  [[nodiscard]] bool is_parallel() const noexcept { return next_position == no_index; }
 
   /// The place of what is made next.
-  [[nodiscard]] place next() noexcept { return {within, last, child, is_parallel ? no_index : next_position++}; }
+  [[nodiscard]] place next() noexcept { return {within, last, child, is_parallel() ? no_index : next_position++}; }
   /// Something that was made in this sequence has ended.
   void leave(node_number n) noexcept {
-    if (!is_parallel) last = n;
+    if (!is_parallel()) last = n;
   }
 };
 

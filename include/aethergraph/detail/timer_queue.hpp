@@ -36,10 +36,10 @@ struct timer {
   time_point at{};
   void (*on_expiry)(timer&) noexcept = nullptr;
   std::uint64_t order = 0;  // of timers due at the same time, the one that was added first expires first
-  std::size_t position = not_pending;
+  std::uint32_t position = not_pending;
   bool only_watches = false;  // nothing goes on when it expires: it tells somebody what has not
 
-  static constexpr std::size_t not_pending = static_cast<std::size_t>(-1);
+  static constexpr std::uint32_t not_pending = ~std::uint32_t{0};
   [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
 };
 
