@@ -76,9 +76,8 @@ void call_control::stop_waiting() noexcept {
 }
 
 void call_control::sleep_for(duration d, step s, const char* what) noexcept {
-  at = saturating_add(home().now(), d);
   try {
-    home().add_timer(*this);
+    home().add_timer(*this, saturating_add(home().now(), d));
   } catch (...) {
     return end_with(std::current_exception());
   }
@@ -184,9 +183,8 @@ void call_control::acquire_slot() noexcept {
       self.has_slot_ = true;
       self.step_ = step::none;
       self.acquire();
-    });
+    }, &cancelled_in_queue);
     step_ = step::slot;
-    call_.wait_in(*outer_, "a slot", &cancelled_in_queue);
     return;
   }
   has_slot_ = true;
@@ -235,10 +233,10 @@ void call_control::start_attempt() noexcept {
   call_.cancellation = &*attempt_scope_;
   has_timed_out_ = false;
   if (controls_.timeout) {
-    at = saturating_add(home().now(), *controls_.timeout);
+    const time_point at = saturating_add(home().now(), *controls_.timeout);
     attempt_scope_->tighten_deadline(at);
     try {
-      home().add_timer(*this);
+      home().add_timer(*this, at);
     } catch (...) {
       hooks_.fail(call_, std::current_exception());
       return attempt_ended();

@@ -64,11 +64,11 @@ loop::look_from_outside::~look_from_outside() {
   if (has_left_here_) here_->step_mutex_->lock();
 }
 
-void loop::add_timer(timer& t) {
-  timers_.add(t);
+void loop::add_timer(timer& t, time_point at) {
+  timers_.add(t, at);
   if (t.position == 0) {
     try {
-      set_alarm(t.at);
+      set_alarm(at);
     } catch (...) {
       timers_.remove(t);
       throw;

@@ -95,15 +95,15 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   if (options_.deadline) {
     deadline_timer& deadline = few_have().deadline;
     deadline.run = this;
-    deadline.at = saturating_add(l.now(), *options_.deadline);
-    tighten_deadline(deadline.at);
+    const time_point at = saturating_add(l.now(), *options_.deadline);
+    tighten_deadline(at);
     deadline.on_expiry = [](timer& t) noexcept {
       auto& d = static_cast<deadline_timer&>(t);
       if (d.run->is_stopped()) return;  // by something else, which then is the cause of the end
       d.has_passed = true;
       d.run->cancel(cancelled_because(stop_reason::deadline));
     };
-    l.add_timer(deadline);
+    l.add_timer(deadline, at);
   }
   begin_recording(outer, self);
 }
@@ -200,8 +200,7 @@ void run_state::watch_stop() noexcept {
     watch.interval = std::chrono::seconds(1);
     watch.only_watches = true;
     watch.on_expiry = [](timer& t) noexcept { static_cast<stop_watch&>(t).run->tell_stopping(); };
-    watch.at = home().now();
-    home().add_timer(watch);
+    home().add_timer(watch, home().now());
   } catch (...) {
     // no timer, no events: the nodes stop all the same
   }
@@ -218,10 +217,10 @@ void run_state::tell_stopping() noexcept {
   });
   if (!is_any_stopping) return;
   stop_watch& watch = rarities_->watch;
-  watch.at = saturating_add(home().now(), watch.interval);
+  const time_point at = saturating_add(home().now(), watch.interval);
   watch.interval = std::min<duration>(2 * watch.interval, std::chrono::minutes(1));
   try {
-    home().add_timer(watch);
+    home().add_timer(watch, at);
   } catch (...) {
   }
 }

@@ -20,14 +20,20 @@ bool call_state::acquire_permit(permit_account& permits, void (*on_permit)(ready
   if (permits.acquire(*permit)) return true;
   on_ready = on_permit;
   ::new (&queued) queued_call;
-  wait_in(*cancellation, "a permit of its runtime", on_cancelled);
+  queued.on_cancel = on_cancelled;
+  cancellation->add_wait(queued, "a permit of its runtime", this);
   return false;
 }
 
 void control_owner::delete_control() noexcept { delete control; }
 
-void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept {
+void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept,
+    void (*on_cancelled)(cancellable_wait&) noexcept) noexcept {
   ::new (&c.queued) queued_call;
+  if (on_cancelled) {
+    c.queued.on_cancel = on_cancelled;
+    c.cancellation->add_wait(c.queued, "a slot", &c);
+  }
   c.queued.priority = priority;
   c.on_ready = on_slot;
   call_state* const before = !has_ranks() && priority == 0 ? last_ : last_ranked_before(c);

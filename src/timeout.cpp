@@ -8,7 +8,7 @@ void timeout_scope::open(environment& e, duration d) noexcept {
   limit_ = d;
   scope_.open(e);
   loop& l = scope_.home();
-  at = saturating_add(l.now(), d);
+  const time_point at = saturating_add(l.now(), d);
   scope_.tighten_deadline(at);
   on_expiry = [](timer& t) noexcept {
     auto& self = static_cast<timeout_scope&>(t);
@@ -17,7 +17,7 @@ void timeout_scope::open(environment& e, duration d) noexcept {
     self.scope_.cancel(cancelled_because(stop_reason::timeout));
   };
   try {
-    l.add_timer(*this);
+    l.add_timer(*this, at);
   } catch (...) {
     failure_ = std::current_exception();
   }

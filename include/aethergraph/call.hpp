@@ -118,8 +118,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       return start_with_care();
     scheduler& slots = cancellation->run().slots;
     if (!slots.acquire(*this)) {
-      slots.wait(*this, call_.info_->priority, &slot_granted);
-      wait_in(*cancellation, "a slot", &cancelled_while_waiting);
+      slots.wait(*this, call_.info_->priority, &slot_granted, &cancelled_while_waiting);
       return false;
     }
     return start_with_slot(cancellation->home());
@@ -144,6 +143,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     no_context(const environment*, const tool_info*) noexcept {}
   };
   struct no_spawned {};
+  struct no_worker {};  // of another type, since two empty objects of the same would need two places
 
   // False: it is more than one running of a body, or cannot run.
   bool prepare(environment& e, receiver& r) noexcept {
@@ -211,8 +211,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   // `keeps_arguments`: they are wanted for another attempt.
   bool run_attempt(loop& l, bool keeps_arguments) noexcept {
     cancellation->run().node_started(number, *call_.info_, node_kind::call, made_in);
-    ::new (&body) calling_body{.steps = {.within = number}};
-    if (made_in) steps = &body.steps;
+    ::new (&body) calling_body;
+    if (made_in) steps = ::new (&body.steps) sequence{.within = number};
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke(keeps_arguments);
@@ -398,7 +398,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     }
   }
   using worker_if_plain =
-      std::conditional_t<is_task<raw> || is_asio_awaitable<raw>, no_spawned, std::unique_ptr<worker_body>>;
+      std::conditional_t<is_task<raw> || is_asio_awaitable<raw>, no_worker, std::unique_ptr<worker_body>>;
 
   /// A body that is a coroutine of Asio's.
   template <class Raw>

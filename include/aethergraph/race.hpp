@@ -17,6 +17,8 @@ namespace detail {
 // Invariant: winner_ is the first child that ended; nobody else is started, and the scope is stopped, once it is set.
 class race_scope {
  public:
+  static constexpr bool wants_index = true;
+
   [[nodiscard]] const std::exception_ptr& error() const noexcept { return failure_; }
   void refuse(const std::exception_ptr& e) noexcept { failure_ = e; }
 

@@ -40,15 +40,23 @@ sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, D
 namespace detail {
 
 template <>
-class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer, public resulting<void> {
+class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer {
  public:
+  using result_type = void;
+
   explicit operation(const sleep_awaitable& s) noexcept : awaited_(s) {}
   bool start(environment& e, receiver& r) noexcept;
+  void take() {
+    if (error_) std::rethrow_exception(error_);
+  }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
+  void refuse(const std::exception_ptr& e) noexcept { error_ = e; }
 
  private:
   const sleep_awaitable& awaited_;
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
+  std::exception_ptr error_;
 };
 
 }  // namespace detail

@@ -20,6 +20,12 @@ namespace aethergraph::detail {
 template <class Owner>
 struct child_base : receiver {
   Owner* owner = nullptr;
+};
+/// Its position among the children, where the owner asks for it.
+template <class Owner>
+  requires requires { Owner::wants_index; }
+struct child_base<Owner> : receiver {
+  Owner* owner = nullptr;
   std::size_t index = 0;
 };
 
@@ -59,7 +65,7 @@ class child : public child_base<Owner> {
   /// True: it has ended already (and its owner was not told).
   bool start(Owner& o, std::size_t i, environment& e) noexcept {
     this->owner = &o;
-    this->index = i;
+    if constexpr (requires { this->index; }) this->index = i;
     this->on_done = [](receiver& r) noexcept {
       auto& self = static_cast<child&>(r);
       self.owner->child_done(self);

@@ -147,7 +147,7 @@ class loop {
 
   // --- time
   [[nodiscard]] virtual time_point now() const noexcept { return std::chrono::steady_clock::now(); }
-  void add_timer(timer& t);
+  void add_timer(timer& t, time_point at);
   void remove_timer(timer& t) noexcept { timers_.remove(t); }
 
   // --- the executor

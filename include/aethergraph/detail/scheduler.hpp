@@ -45,10 +45,14 @@ struct queued_call : cancellable_wait {
 // Invariant: `children` counts the started, not yet ended calls whose caller this is: the k of the family rule;
 //            first_waiting_child is null while children is 0.
 struct calling_body {
-  sequence steps;  // what it awaits, if the run is recorded
+  union {
+    sequence steps;  // what it awaits; made only if the run is recorded
+  };
   call_state* first_waiting_child = nullptr;
   call_state* last_waiting_child = nullptr;
   std::size_t children = 0;
+
+  calling_body() noexcept {}
 };
 
 /// One tool call as the scheduler and its own body see it.
@@ -77,10 +81,6 @@ struct call_state : control_owner, body_operation, environment {
 
   /// The call of what its `queued` waits for.
   [[nodiscard]] static call_state& of(cancellable_wait& w) noexcept { return *w.waiting_call; }
-  void wait_in(scope& s, const char* what, void (*on_cancelled)(cancellable_wait&) noexcept) noexcept {
-    queued.on_cancel = on_cancelled;
-    s.add_wait(queued, what, this);
-  }
 };
 
 /// First come, first served within equal priority, with one exception: the family rule. A started body and the calls
@@ -133,8 +133,10 @@ class scheduler {
     if (first_) grant(*first_, l);
     else ++free_;
   }
-  /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`.
-  void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept) noexcept;
+  /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`; a request to
+  /// stop reaches it by `on_cancelled`, unless that is null.
+  void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept,
+      void (*on_cancelled)(cancellable_wait&) noexcept = nullptr) noexcept;
 
   /// Whether this is the call that waits for the next slot.
   [[nodiscard]] bool is_first(const call_state& c) const noexcept { return first_ == &c; }

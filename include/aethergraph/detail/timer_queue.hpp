@@ -33,9 +33,7 @@ template <class Rep, class Period>
 }
 
 struct timer {
-  time_point at{};
   void (*on_expiry)(timer&) noexcept = nullptr;
-  std::uint64_t order = 0;  // of timers due at the same time, the one that was added first expires first
   std::uint32_t position = not_pending;
   bool only_watches = false;  // nothing goes on when it expires: it tells somebody what has not
 
@@ -43,26 +41,34 @@ struct timer {
   [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
 };
 
-// A binary heap that tells each timer its position, so that one is removed in O(log n).
-// Invariant: heap_[t.position] == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i];
+// A binary heap that tells each timer its position, so that one is removed in O(log n). Times stand in the heap itself:
+// looking them up in the timers, wherever they lie, is what a large heap would spend its time with.
+// Invariant: heap_[t.position].what == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i];
 //            watches_ counts those that only watch.
 class timer_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
-  [[nodiscard]] time_point earliest() const noexcept { return heap_.front()->at; }
+  [[nodiscard]] time_point earliest() const noexcept { return heap_.front().at; }
   /// Whether nothing goes on when the pending ones expire.
   [[nodiscard]] bool only_watches() const noexcept { return watches_ == heap_.size(); }
 
-  void add(timer& t);              // t must not be pending
+  void add(timer& t, time_point at);  // t must not be pending
   void remove(timer& t) noexcept;  // t must be pending
   timer& pop() noexcept;           // the queue must not be empty
 
  private:
-  void place(timer& t, std::size_t position) noexcept;
-  void sift_up(timer& t, std::size_t position) noexcept;
-  void sift_down(timer& t, std::size_t position) noexcept;
+  struct entry {
+    time_point at;
+    std::uint64_t order;  // of timers due at the same time, the one that was added first expires first
+    timer* what;
+    [[nodiscard]] bool is_before(const entry& o) const noexcept { return at != o.at ? at < o.at : order < o.order; }
+  };
 
-  std::vector<timer*> heap_;
+  void place(const entry& e, std::size_t position) noexcept;
+  void sift_up(const entry& e, std::size_t position) noexcept;
+  void sift_down(const entry& e, std::size_t position) noexcept;
+
+  std::vector<entry> heap_;
   std::uint64_t next_order_ = 0;
   std::size_t watches_ = 0;
 };
