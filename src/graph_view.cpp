@@ -420,19 +420,22 @@ std::vector<std::size_t> order_of(const std::vector<task_graph::edge_view>& edge
 }  // namespace
 
 graph_source::graph_source(std::shared_ptr<const plan> p) : id_(p->what.name), state_(node_state::waiting) {
-  recording_.graphs.push_back({0, no_node, std::move(p), {}});
+  recording_ = std::make_unique<recording>();
+  recording_->graphs.push_back({0, no_node, std::move(p), {}});
 }
 
 const graph_source::view& graph_source::look() const {
   std::call_once(once_, [this] {
-    make_view(recorder_ ? recorder_->copy() : recording_);
+    view_ = std::make_unique<const view>(make_view(recorder_    ? recorder_->copy()
+                                                   : recording_ ? *recording_
+                                                                : recording{}));
     recorder_.reset();
-    recording_ = {};
+    recording_.reset();
   });
-  return view_;
+  return *view_;
 }
 
-void graph_source::make_view(const recording& r) const {
+graph_source::view graph_source::make_view(const recording& r) {
   view v;
   view_maker make(r);
   v.nodes = make.nodes();
@@ -444,7 +447,7 @@ void graph_source::make_view(const recording& r) const {
     v.by_name.emplace(v.nodes[i].id, i);
     v.by_name.emplace(v.nodes[i].path, i);
   }
-  view_ = std::move(v);
+  return v;
 }
 
 }  // namespace aethergraph::detail

@@ -11,10 +11,7 @@
 namespace aethergraph::detail {
 
 hosted_base::hosted_base(const tool_info& what, std::uint64_t number)
-    : what_(what),
-      number_(number),
-      id_(fmt::format("{}#{}", what.name, number)),
-      started_(std::chrono::steady_clock::now()) {}
+    : what_(what), number_(number), id_(run_identity(what.name, number)), started_(std::chrono::steady_clock::now()) {}
 
 void hosted_base::cancel() {
   {

@@ -386,7 +386,15 @@ std::string run_state::root_node_id(node_number n, std::string_view tool) const 
   return outer_->root_node_id(number(), name()) + "/" + node_id(n, tool);
 }
 
-std::string run_state::identity() const { return fmt::format("{}#{}", name(), id_); }
+std::string run_state::identity() const { return run_identity(name(), id_); }
+
+std::string run_identity(std::string_view name, std::uint64_t number) {
+  const fmt::format_int digits(number);
+  std::string text;
+  text.reserve(name.size() + 1 + digits.size());
+  text.append(name).append(1, '#').append(digits.data(), digits.size());
+  return text;
+}
 
 const void* find_output(const std::vector<partial_output>& all, std::size_t position, std::type_index type) {
   if (position >= all.size())

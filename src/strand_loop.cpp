@@ -2,7 +2,6 @@
 
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
-#include <condition_variable>
 #include <cstddef>
 #include <mutex>
 #include <utility>
@@ -64,42 +63,32 @@ class run_registry final : public boost::asio::execution_context::service {
 
 boost::asio::execution_context::id run_registry::id;
 
-struct run_gate::state {
-  std::mutex mutex;
-  std::condition_variable has_left;
-  strand_loop* loop = nullptr;
-  std::size_t visits = 0;
-};
-
-run_gate::run_gate(strand_loop& l) : state_(std::make_unique<state>()) { state_->loop = &l; }
-run_gate::~run_gate() = default;
-
 void run_gate::cancel() const {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->loop) state_->loop->cancel_from_anywhere();
+  const std::lock_guard lock(mutex_);
+  if (loop_) loop_->cancel_from_anywhere();
 }
 
 std::optional<loop_reference> run_gate::enter() const {
-  const std::lock_guard lock(state_->mutex);
-  ++state_->visits;
-  if (!state_->loop || !state_->loop->try_add_reference()) return std::nullopt;
-  return loop_reference(*state_->loop, loop_reference::adopt);
+  const std::lock_guard lock(mutex_);
+  ++visits_;
+  if (!loop_ || !loop_->try_add_reference()) return std::nullopt;
+  return loop_reference(*loop_, loop_reference::adopt);
 }
 
 void run_gate::leave() const noexcept {
-  const std::lock_guard lock(state_->mutex);
-  if (--state_->visits == 0) state_->has_left.notify_all();
+  const std::lock_guard lock(mutex_);
+  if (--visits_ == 0) has_left_.notify_all();
 }
 
 void run_gate::close_and_wait() noexcept {
-  std::unique_lock lock(state_->mutex);
-  state_->loop = nullptr;
-  state_->has_left.wait(lock, [this] { return state_->visits == 0; });
+  std::unique_lock lock(mutex_);
+  loop_ = nullptr;
+  has_left_.wait(lock, [this] { return visits_ == 0; });
 }
 
 void run_gate::close() noexcept {
-  const std::lock_guard lock(state_->mutex);
-  state_->loop = nullptr;
+  const std::lock_guard lock(mutex_);
+  loop_ = nullptr;
 }
 
 std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::asio::any_io_executor& ex) {

@@ -305,8 +305,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   // False: it waits for its permit, or (without one) has failed for want of memory and given its slot back.
   bool acquire_permit_or_fail(loop& l) noexcept {
     try {
-      return acquire_permit(
-          *cancellation->run().permits(), &permit_granted, &cancelled_while_waiting_for_permit);
+      return acquire_permit(*cancellation->run().permits(), &permit_granted, &cancelled_while_waiting_for_permit);
     } catch (...) {
       this->outcome.fail(std::current_exception());
       end_node(this->outcome.error());

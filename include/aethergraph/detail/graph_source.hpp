@@ -19,7 +19,7 @@ class graph_source {
       : id_(std::move(id)), state_(state), recorder_(std::move(r)) {}
   /// Of a run that goes on.
   graph_source(std::string id, node_state state, recording&& r)
-      : id_(std::move(id)), state_(state), recording_(std::move(r)) {}
+      : id_(std::move(id)), state_(state), recording_(std::make_unique<recording>(std::move(r))) {}
 
   /// Of a graph that does not run.
   explicit graph_source(std::shared_ptr<const plan> p);
@@ -43,14 +43,14 @@ class graph_source {
   };
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] const view& look() const;
-  void make_view(const recording& r) const;
+  [[nodiscard]] static view make_view(const recording& r);
 
   std::string id_;
   node_state state_;
   mutable std::once_flag once_;
-  mutable std::unique_ptr<recorder> recorder_;  // until somebody looks
-  mutable recording recording_;                 // likewise
-  mutable view view_;
+  mutable std::unique_ptr<recorder> recorder_;    // until somebody looks
+  mutable std::unique_ptr<recording> recording_;  // likewise
+  mutable std::unique_ptr<const view> view_;      // from then on
 };
 
 }  // namespace aethergraph::detail

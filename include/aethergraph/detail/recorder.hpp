@@ -48,8 +48,8 @@ struct join_record {
 };
 
 /// Numbered records, the oldest of which can be dropped. They come in small blocks, which the allocator of coroutine
-/// frames has at hand when runs come and go. The first block begins smaller still, and is replaced when it is full: most
-/// runs are short.
+/// frames has at hand when runs come and go. The first block begins smaller still, and is replaced when it is full:
+/// most runs are short.
 // Invariant: blocks_[i] holds the records from base_ + i * block_size on; there is memory for capacity_ of them, and
 //            the first min(size_, capacity_) are alive.
 template <class Record>
@@ -314,8 +314,8 @@ class recorder {
   const bool with_times_;
   time_point start_{};
   std::unique_ptr<older_records> older_;
-  using declared_runs = std::map<std::uint32_t, declared_run, std::less<>,
-      frame_cached<std::pair<const std::uint32_t, declared_run>>>;
+  using declared_runs =
+      std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
   declared_runs declared_;
   std::uint32_t next_declared_ = 1;
   std::size_t ended_declared_ = 0;  // the nodes of those that have ended

@@ -206,6 +206,9 @@ class run_state : public scope {
 [[nodiscard]] const void* find_output(
     const std::vector<partial_output>& all, std::size_t position, std::type_index type);
 
+/// "batch_agent#17".
+[[nodiscard]] std::string run_identity(std::string_view name, std::uint64_t number);
+
 /// The numbers of runs: 1, 2, … in this process.
 [[nodiscard]] std::uint64_t next_run_number() noexcept;
 

@@ -133,8 +133,8 @@ class scheduler {
     if (first_) grant(*first_, l);
     else ++free_;
   }
-  /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`; a request to
-  /// stop reaches it by `on_cancelled`, unless that is null.
+  /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`; a request
+  /// to stop reaches it by `on_cancelled`, unless that is null.
   void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept,
       void (*on_cancelled)(cancellable_wait&) noexcept = nullptr) noexcept;
 

@@ -5,6 +5,8 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/strand.hpp>
+#include <condition_variable>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,8 +23,10 @@ class strand_loop;
 /// A way to a run that may be gone. Any thread.
 class run_gate {
  public:
-  explicit run_gate(strand_loop& l);
-  ~run_gate();
+  explicit run_gate(strand_loop& l) noexcept : loop_(&l) {}
+  run_gate(const run_gate&) = delete;
+  run_gate& operator=(const run_gate&) = delete;
+  ~run_gate() = default;
   void cancel() const;
   /// Calls `fn(run_state&)` between two steps of the run.
   enum class sight { seen, busy, over };
@@ -50,8 +54,10 @@ class run_gate {
   [[nodiscard]] std::optional<loop_reference> enter() const;
   void leave() const noexcept;
 
-  struct state;
-  std::unique_ptr<state> state_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable has_left_;
+  strand_loop* loop_;  // under mutex_, as is:
+  mutable std::size_t visits_ = 0;
 };
 
 /// Owned by its references: handlers under way hold one each, and the registry of the executor's context holds one

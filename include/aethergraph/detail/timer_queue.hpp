@@ -53,8 +53,8 @@ class timer_queue {
   [[nodiscard]] bool only_watches() const noexcept { return watches_ == heap_.size(); }
 
   void add(timer& t, time_point at);  // t must not be pending
-  void remove(timer& t) noexcept;  // t must be pending
-  timer& pop() noexcept;           // the queue must not be empty
+  void remove(timer& t) noexcept;     // t must be pending
+  timer& pop() noexcept;              // the queue must not be empty
 
  private:
   struct entry {
