@@ -1,6 +1,7 @@
 #include "aethergraph/detail/call_control.hpp"
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <ranges>
 #include <stdexcept>
@@ -74,6 +75,22 @@ TEST_CASE("a predicate decides which failures are worth another attempt") {
   }, {.retry = {.max_attempts = 9, .when = [](const std::exception_ptr& e) { return why(e) == "transient"; }}}};
   CHECK(why(ag::try_run(t(1)).error()) == "permanent");
   CHECK(tries == 2);
+}
+
+TEST_CASE("a predicate that throws says no") {
+  int tries = 0;
+  const ag::tool t{"t", [&tries](int) -> int {
+    ++tries;
+    throw std::logic_error("permanent");
+  }, {.retry = {.max_attempts = 9, .when = [](const std::exception_ptr& e) {
+    try {
+      std::rethrow_exception(e);
+    } catch (const std::runtime_error&) {
+      return true;
+    }
+  }}}};
+  CHECK(why(ag::try_run(t(1)).error()) == "permanent");
+  CHECK(tries == 1);
 }
 
 TEST_CASE("a tool that throws retry_after says how long the next attempt waits") {
@@ -255,6 +272,26 @@ TEST_CASE("permits are given back by whatever end: failure, cancellation, a slot
   }
 }
 
+TEST_CASE("who waits for its turn under the cap of a runtime holds no permits of a pool") {
+  boost::asio::io_context io;
+  ag::runtime rt(io, {.max_concurrency = 1});
+  ag::resource_pool pool{"p", 1};
+  const ag::tool inner{"inner", [](int x) { return x; }, {.pool = &pool}};
+  // Holds the runtime's one permit, and then needs the pool.
+  const ag::tool outer{"outer", [&inner](int x) -> ag::task<int> {
+    co_await ag::sleep_for(1ms);
+    co_return co_await inner(x);
+  }};
+  const auto first = ag::start(rt, outer(1));
+  const auto second = ag::start(rt, inner(2));
+  io.run_for(30s);
+  REQUIRE(second.done());
+  REQUIRE(first.done());
+  CHECK(first.get() + second.get() == 3);
+  CHECK(pool.now().in_use == 0);
+  CHECK(rt.permits_held() == 0);
+}
+
 TEST_CASE("runs on different threads share a pool") {
   ag::resource_pool pool{"p", 2};
   std::atomic<int> now = 0, peak = 0, done = 0;
@@ -408,6 +445,51 @@ TEST_CASE("a retry can wait until a breaker is closed again") {
   ag::testing::simulation sim(1);
   CHECK(sim.run(t(3)) == 3);
   CHECK(bodies == 2);
+}
+
+TEST_CASE("a call that waited for its slot while a breaker opened does not start") {
+  ag::circuit_breaker breaker{"b", 2, 10s};
+  int bodies = 0;
+  const ag::tool t{"t", [&](int) -> ag::task<> {
+    ++bodies;
+    co_await ag::sleep_for(1s);
+    throw std::runtime_error("down");
+  }, {.breaker = &breaker}};
+  const auto calls = std::views::iota(0, 8) | std::views::transform([&t](int i) { return t(i); });
+  const auto body = [&]() -> ag::task<int> {
+    int refused = 0;
+    for (const auto& r : co_await ag::gather_results(calls)) refused += why(r.error()).find("is open") != why({}).npos;
+    co_return refused;
+  };
+  ag::testing::simulation sim(1);
+  CHECK(sim.run(body(), {.max_concurrency = 1}) == 6);
+  CHECK(bodies == 2);
+}
+
+TEST_CASE("an attempt that began before a breaker opened neither closes it nor makes room for a second probe") {
+  ag::circuit_breaker breaker{"b", 1, 5s};
+  const ag::tool t{"t", [](int seconds, bool fails) -> ag::task<> {
+    co_await ag::sleep_for(std::chrono::seconds(seconds));
+    if (fails) throw std::runtime_error("down");
+  }, {.breaker = &breaker}};
+  const auto later = [&](int at, int seconds, bool fails) -> ag::task<std::string> {
+    co_await ag::sleep_for(std::chrono::seconds(at));
+    const auto r = co_await ag::as_result(t(seconds, fails));
+    co_return r.has_value() ? "runs" : why(r.error());
+  };
+  const auto given_up = [&]() -> ag::task<> { co_await ag::as_result(ag::timeout(t(100, false), 9s)); };
+  const auto body = [&]() -> ag::task<std::vector<std::string>> {
+    const auto all = co_await ag::gather(later(0, 8, false),  // began when all was well, and ends in the probe's time
+        given_up(),                                           // likewise, and is cancelled
+        later(0, 1, true),                                    // opens it for 5 s
+        later(7, 10, false),                                  // the probe
+        later(10, 1, false));                                 // comes while the probe is on its way
+    co_return std::vector<std::string>{std::get<0>(all), std::get<2>(all), std::get<3>(all), std::get<4>(all)};
+  };
+  ag::testing::simulation sim(1);
+  CHECK(sim.run(body(), {.max_concurrency = 8}) == std::vector<std::string>{"runs", "down", "runs",
+                                                       "circuit_breaker 'b' is half open: another attempt finds out"});
+  CHECK(breaker.now() == ag::circuit_breaker::state::closed);
 }
 
 // --- workers

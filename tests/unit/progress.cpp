@@ -188,7 +188,8 @@ TEST_CASE("one progress serves runs on several threads") {
   }
   const std::string text = out.text();
   CHECK(std::ranges::count(text, '\n') == 4);
-  const std::string last = text.substr(text.rfind('\n', text.size() - 2) + 1);  // earlier ones may show the others' calls
+  const std::string last =
+      text.substr(text.rfind('\n', text.size() - 2) + 1);  // earlier ones may show the others' calls
   CHECK_THAT(last, Catch::Matchers::Contains("200 done") && !Catch::Matchers::Contains("not done") &&
                        !Catch::Matchers::Contains("running") && !Catch::Matchers::Contains("waiting"));
 }
