@@ -70,6 +70,8 @@ void loop::add_timer(timer& t) {
   }
 }
 
+std::shared_ptr<worker_list> loop::workers() const { return nullptr; }
+
 std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }
 
 boost::asio::any_io_executor loop::tracked_executor() {

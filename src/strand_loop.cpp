@@ -7,6 +7,8 @@
 #include <mutex>
 #include <utility>
 
+#include "aethergraph/detail/worker.hpp"
+
 namespace aethergraph::detail {
 
 /// The live runs of one execution context. When the context goes, they go.
@@ -36,10 +38,12 @@ class run_registry final : public boost::asio::execution_context::service {
   }
 
   [[nodiscard]] std::shared_ptr<const std::atomic<bool>> end() const noexcept { return has_ended_; }
+  [[nodiscard]] const std::shared_ptr<worker_list>& workers() const noexcept { return workers_; }
 
  private:
   void shutdown() override {
     *has_ended_ = true;
+    workers_->stop_and_wait();
     for (;;) {
       strand_loop* l = nullptr;
       {
@@ -56,6 +60,7 @@ class run_registry final : public boost::asio::execution_context::service {
 
   std::mutex mutex_;
   strand_loop* first_ = nullptr;
+  const std::shared_ptr<worker_list> workers_ = std::make_shared<worker_list>();
   std::shared_ptr<std::atomic<bool>> has_ended_ = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -151,6 +156,8 @@ void strand_loop::set_alarm(time_point at) {
     return timers_.empty() ? time_point::max() : timers_.earliest();
   });
 }
+
+std::shared_ptr<worker_list> strand_loop::workers() const { return registry_.workers(); }
 
 std::shared_ptr<run_gate> strand_loop::gate() {
   if (!gate_) gate_ = std::make_shared<run_gate>(*this);

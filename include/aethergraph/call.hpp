@@ -352,8 +352,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   void start_on_worker(bool keeps_arguments) {
     worker_ = std::make_unique<worker_body>(*this);
-    if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->work.stop_flag;
     worker_->work.start(*this, *worker_, [this, keeps_arguments] {
+      if constexpr (traits::wants_context) context_.worker_stop_ = worker_->work.stop_flag.get();
       try {
         if constexpr (std::is_void_v<R>) {
           invoke(keeps_arguments);

@@ -119,10 +119,10 @@ class random_program {
     const std::size_t run = new_run(cap);
     if (below(4) == 0) {
       ag::queue<item> q(static_cast<int>(below(3)) + 1);
-      auto [sum, sent, looks] = co_await ag::gather(steps(run, nullptr, 3, 3), pipeline(q, run), watch());
+      auto [sum, sent, looks] = co_await ag::gather(strands(run), pipeline(q, run), watch());
       co_return sum + sent + looks;
     }
-    auto [sum, looks] = co_await ag::gather(steps(run, nullptr, 3, 4), watch());
+    auto [sum, looks] = co_await ag::gather(strands(run), watch());
     co_return sum + looks;
   }
 
@@ -368,7 +368,7 @@ class random_program {
   }
   auto some_calls(std::size_t run, mark* within, int depth) {
     std::vector<decltype(some_call(run, within, depth))> calls;
-    for (unsigned n = below(5); n > 0; --n) calls.push_back(some_call(run, within, depth));
+    for (unsigned n = below(6); n > 0; --n) calls.push_back(some_call(run, within, depth));
     return calls;
   }
   ag::task<int> worker_call(std::size_t run, mark* within) {
@@ -395,6 +395,18 @@ class random_program {
       }
     }
     co_return sum;
+  }
+
+  /// Several of them side by side, so that there is something to wait for.
+  ag::task<int> strands(std::size_t run) {
+    const frame here(*this);
+    if (below(3) == 0) {
+      auto [a, b] = co_await ag::gather(steps(run, nullptr, 3, 4), steps(run, nullptr, 2, 4));
+      co_return a + b;
+    }
+    auto [a, b, c] =
+        co_await ag::gather_results(steps(run, nullptr, 3, 5), steps(run, nullptr, 2, 5), steps(run, nullptr, 2, 3));
+    co_return a.has_value() + b.has_value() + c.has_value();
   }
 
   ag::task<int> step(std::size_t run, mark* within, int depth) {
@@ -425,7 +437,7 @@ class random_program {
       case 7:
         co_return co_await ag::with_group([&](ag::task_group& g) -> ag::task<int> {
           const frame inside(*this);
-          for (unsigned n = below(4); n > 0; --n) {
+          for (unsigned n = below(5); n > 0; --n) {
             g.spawn(some_call(run, within, depth));
             if (below(2)) g.spawn(worker_call(run, within));
           }

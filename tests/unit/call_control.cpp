@@ -526,6 +526,24 @@ TEST_CASE("a body on a worker thread sees that it was asked to stop") {
   CHECK(outcome.graph().nodes().at(0).state == ag::node_state::cancelled);
 }
 
+TEST_CASE("an io_context that goes before its runs asks bodies on worker threads to stop, and waits for them") {
+  std::atomic<int> begun = 0, ended = 0;
+  const ag::tool t{"t", [&](ag::context& ctx, int) {
+    ++begun;
+    while (!ctx.stop_requested()) std::this_thread::sleep_for(1ms);
+    ++ended;
+  }, {.workers = true}};
+  {
+    boost::asio::io_context io;
+    ag::run_async(io.get_executor(), t(1), {}, [](std::exception_ptr) {});
+    while (begun == 0) {
+      io.poll();
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+  CHECK(ended == 1);
+}
+
 TEST_CASE("what a body on a worker thread throws reaches the caller, and is tried again") {
   std::atomic<int> tries = 0;
   const ag::tool t{"t", [&tries](int x) {

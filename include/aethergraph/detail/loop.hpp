@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -17,6 +18,7 @@
 namespace aethergraph::detail {
 
 struct host;
+class worker_list;
 
 /// The ready list, the timers and the executor of a root run and of every run nested in it.
 ///
@@ -155,6 +157,9 @@ class loop {
 
   /// Whether what is for worker threads runs right here: in a simulation, which is one thread.
   [[nodiscard]] virtual bool runs_workers_inline() const noexcept { return false; }
+
+  /// Of the execution context that may go before the run has ended; null if it cannot.
+  [[nodiscard]] virtual std::shared_ptr<worker_list> workers() const;
 
   /// The loop whose steps this thread is executing, or null. Any thread.
   [[nodiscard]] static loop* current() noexcept;

@@ -61,6 +61,8 @@ class strand_loop : public loop {
   boost::asio::any_io_executor executor() final { return strand_; }
   bool is_on_strand() const noexcept final { return strand_.running_in_this_thread(); }
 
+  std::shared_ptr<worker_list> workers() const final;
+
   /// Posts the first step.
   void begin();
 
