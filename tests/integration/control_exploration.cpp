@@ -690,7 +690,107 @@ void explore_from(std::uint64_t first_seed) {
   CHECK(items > 1'000);
 }
 
+/// Holds the starts of bodies against the order in which their calls were made.
+class order_check final : public ag::observer {
+ public:
+  /// `is_strict`: one at a time can start. Else several that start at the same moment may do so in any order.
+  explicit order_check(bool is_strict) : is_strict_(is_strict) {}
+
+  void on_event(const ag::event& e) override {
+    ++clock_;
+    if (e.kind() == ag::event_kind::node_made) {
+      waiting_[e.number()] = {e.tool() == "urgent", clock_};
+    } else if (e.kind() == ag::event_kind::node_started) {
+      const call started = waiting_.at(e.number());
+      waiting_.erase(e.number());
+      for (const auto& [number, other] : waiting_) {
+        if (!is_strict_) {
+          if (number < e.number()) passed_[number] = e.time();
+        } else if (other.is_urgent == started.is_urgent) {
+          wrong += number < e.number();
+        } else {
+          // What was made before the last slot was given back was there to be chosen.
+          wrong += other.is_urgent && other.made < last_end_;
+        }
+      }
+      if (const auto p = passed_.find(e.number()); p != passed_.end()) wrong += p->second != e.time();
+      ++starts;
+    } else if (e.kind() == ag::event_kind::node_ended) {
+      if (waiting_.erase(e.number()) == 0) last_end_ = clock_;
+    }
+  }
+  int wrong = 0;
+  int starts = 0;
+
+ private:
+  struct call {
+    bool is_urgent = false;
+    int made = 0;
+  };
+  const bool is_strict_;
+  int clock_ = 0;
+  int last_end_ = 0;
+  std::map<std::uint64_t, call> waiting_;
+  std::map<std::uint64_t, std::chrono::steady_clock::time_point> passed_;  // when a later one started
+};
+
+/// Many calls at many times, some of which may give up.
+int check_order(ag::testing::simulation& sim, int cap, const ag::tool_options& normal, const ag::tool_options& urgent,
+    bool is_strict, bool may_give_up = true) {
+  std::mt19937 random(static_cast<unsigned>(sim.seed()));
+  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+  const ag::tool<int(int)> first{"normal", [](int ms) -> ag::task<int> {
+    co_await ag::sleep_for(std::chrono::milliseconds(ms));
+    co_return ms;
+  }, normal};
+  const ag::tool<int(int)> second{"urgent", [](int ms) -> ag::task<int> {
+    co_await ag::sleep_for(std::chrono::milliseconds(ms));
+    co_return ms;
+  }, urgent};
+  const auto body = [&]() -> ag::task<> {
+    co_await ag::with_group([&](ag::task_group& g) -> ag::task<> {
+      for (int i = 0; i < 16; ++i) {
+        auto one = (below(2) ? first : second)(static_cast<int>(below(3)));
+        if (may_give_up && below(4) == 0)
+          g.spawn(ag::as_result(ag::timeout(std::move(one), std::chrono::milliseconds(below(8)))));
+        else g.spawn(std::move(one));
+        if (below(3) == 0) co_await ag::sleep_for(std::chrono::milliseconds(below(3)));
+      }
+    });
+  };
+  order_check seen(is_strict);
+  sim.run(body(), {.max_concurrency = cap, .observer = &seen});
+  const std::uint64_t seed = sim.seed();
+  CAPTURE(seed);
+  CHECK(seen.wrong == 0);
+  return seen.starts;
+}
+
 }  // namespace
+
+TEST_CASE("of those that wait for a slot, the urgent ones go first, else first come, first served, whatever the seed") {
+  int starts = 0;
+  ag::testing::explore(
+      1000, [&](ag::testing::simulation& sim) { starts += check_order(sim, 1, {}, {.priority = 1}, true); });
+  CHECK(starts > 1);
+}
+
+TEST_CASE("those that wait for permits are served first come, first served, whatever their weight and the seed") {
+  ag::resource_pool pool{"p", 3};
+  ag::testing::explore(1000, [&](ag::testing::simulation& sim) {
+    check_order(sim, 16, {.pool = &pool, .weight = 3}, {.pool = &pool}, false);
+    check_order(sim, 16, {.pool = &pool, .weight = 2}, {.pool = &pool, .weight = 2}, false);
+    CHECK(pool.now().in_use == 0);
+  });
+}
+
+TEST_CASE("those that wait for a token are served first come, first served, whatever the seed") {
+  ag::testing::explore(1000, [&](ag::testing::simulation& sim) {
+    ag::rate_limit rate{500, 2};
+    check_order(sim, 16, {.rate = &rate}, {.rate = &rate}, false, false);
+    CHECK(rate.now().waiting == 0);
+  });
+}
 
 TEST_CASE("random programs within bounds keep them under 10,000 seeds: the first quarter") { explore_from(1); }
 TEST_CASE("random programs within bounds keep them under 10,000 seeds: the second quarter") { explore_from(2501); }
