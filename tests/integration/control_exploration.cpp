@@ -145,6 +145,9 @@ class random_program {
       if (f.waiting > 0 && f.in_use + 2 <= shared.pools[i]->capacity())
         complain("a call waits for permits that are there");
     }
+    if (!queue_) return;
+    if (popping_ > 0 && queue_->size() > 0) complain("a consumer waits for an element that is there");
+    if (pushing_ > 0 && queue_->size() < queue_->capacity()) complain("a producer waits for a place that is there");
   }
   void check_at_end() {
     check_now();
@@ -491,11 +494,19 @@ class random_program {
   }
 
   // --- the queue: tasks, which hold no slot, push and pop
+  struct counted {
+    int& n;
+    explicit counted(int& x) : n(x) { ++n; }
+    counted(const counted&) = delete;
+    counted& operator=(const counted&) = delete;
+    ~counted() { --n; }
+  };
   ag::task<> produce(ag::queue<item>& q, std::size_t run, int producer) {
     const frame here(*this);
     for (int number = 0; number < 4; ++number) {
       const item one{producer, number};
       bool was_pushed = false;
+      std::optional<counted> waits(std::in_place, pushing_);
       switch (below(4)) {
         case 0: {
           const auto r = co_await ag::as_result(ag::timeout(q.push(one), std::chrono::milliseconds(below(3))));
@@ -514,6 +525,7 @@ class random_program {
           co_await q.push(one);
           was_pushed = true;
       }
+      waits.reset();
       if (was_pushed && !inside_.insert({producer, number}).second) complain("an element was pushed twice");
       if (below(3) == 0) co_await ag::as_result(some_call(run, nullptr, 0));
       else if (below(2)) co_await pause();
@@ -537,6 +549,7 @@ class random_program {
       before->second = one.number;
     };
     for (;;) {
+      std::optional<counted> waits(std::in_place, popping_);
       switch (below(3)) {
         case 0: {
           const auto r = co_await ag::as_result(ag::timeout(q.pop(), std::chrono::milliseconds(below(4))));
@@ -558,12 +571,15 @@ class random_program {
           see(*one);
         }
       }
+      waits.reset();
       if (below(2)) co_await pause();
     }
   }
   ag::task<int> pipeline(ag::queue<item>& q, std::size_t run) {
     const frame here(*this);
+    queue_ = &q;
     const auto r = co_await ag::as_result(ag::gather(produce_all(q, run), consume(q), consume(q)));
+    queue_ = nullptr;
     q.close();
     while (const auto left = q.try_pop()) taken_out_.push_back(*left);
     for (const item& one : taken_out_)
@@ -584,6 +600,9 @@ class random_program {
   ag::semaphore two_{2};
   std::set<std::pair<int, int>> inside_;  // pushed
   std::vector<item> taken_out_;
+  const ag::queue<item>* queue_ = nullptr;  // while it is used
+  int pushing_ = 0;
+  int popping_ = 0;
   std::vector<std::int64_t> log_;
   std::vector<std::string> wrong_;
   int items_ = 0;

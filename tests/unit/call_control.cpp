@@ -3,6 +3,7 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -235,6 +236,21 @@ TEST_CASE("a call of weight 2 takes two permits, and is not passed by lighter on
   ag::run(body());
   CHECK(order == std::vector<int>{1, 2, 3});
   CHECK(pool.now().in_use == 0);
+}
+
+TEST_CASE("where a heavy call gives up waiting, a lighter one behind it goes on at once") {
+  ag::resource_pool pool{"p", 2};
+  std::optional<ag::duration> started;
+  ag::testing::simulation sim(1);
+  const ag::tool t{
+      "t", [](int seconds) -> ag::task<> { co_await ag::sleep_for(std::chrono::seconds(seconds)); }, {.pool = &pool}};
+  const ag::tool heavy{"heavy", [](int) {}, {.pool = &pool, .weight = 2}};
+  const ag::tool light{"light", [&] { started = sim.elapsed(); }, {.pool = &pool}};
+  const auto body = [&]() -> ag::task<> {
+    co_await ag::gather(t(60), ag::as_result(ag::timeout(heavy(1), 5s)), light());
+  };
+  sim.run(body());
+  CHECK(started == 5s);
 }
 
 TEST_CASE("a call inside a body that holds permits of the same pool uses those") {
