@@ -359,7 +359,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       // relaxed: only the flag matters; results come back by way of the inbox
       static_cast<operation&>(w).worker_->stop_flag.store(true, std::memory_order_relaxed);
     };
-    cancellation->add_wait(*this, "a worker thread", this);
+    cancellation->add_wait(*this, on_worker_thread, this);
   }
 
   /// A body that is a plain function on a worker thread. To be asked to stop is no end: it looks at the flag, and is
