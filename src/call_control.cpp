@@ -43,10 +43,9 @@ call_control::call_control(call_state& c, const tool_info& tool, const attempt_h
 
 call_control::~call_control() {
   // Only when the run is torn down does it wait still, or hold anything.
-  if (step_ == step::none) return;
   if (step_ == step::pool && !controls_.pool->leave(pool_wait_)) has_permits_ = true;
-  if (has_waited_for_token_ && controls_.rate) controls_.rate->leave(controls_.rate_key);
-  if (has_entered_breaker_) controls_.breaker->leave(home().now(), circuit_breaker::outcome::neither);
+  stop_waiting_for_token();
+  leave_breaker(true, true);
   give_permits_back();
 }
 
@@ -146,10 +145,7 @@ std::exception_ptr call_control::check_pools() const {
 void call_control::acquire() noexcept {
   if (outer_->is_stopped()) return end_with(outer_->stop_error());
   try {
-    if (controls_.breaker && !has_entered_breaker_) {
-      controls_.breaker->enter(home().now());
-      has_entered_breaker_ = true;
-    }
+    if (controls_.breaker) controls_.breaker->check(home().now());
     if (controls_.pool && !has_permits_ && !uses_callers_permits_) {
       for (const call_state* c = call_.caller_across_runs(); c; c = c->caller_across_runs())
         uses_callers_permits_ = uses_callers_permits_ || (c->control && c->control->holds(*controls_.pool));
@@ -158,16 +154,14 @@ void call_control::acquire() noexcept {
         pool_wait_.home = &home();
         static_cast<void>(home().executor());  // what may be woken from another thread needs one
         if (!controls_.pool->take_or_wait(pool_wait_)) {
-          if (has_slot_) give_slot_back();
+          give_slot_back();
           return wait(step::pool, "permits of a resource_pool");
         }
         has_permits_ = true;
       }
     }
   } catch (const circuit_open&) {
-    ++refused_;
-    hooks_.fail(call_, std::current_exception());
-    return attempt_ended();
+    return refuse();
   } catch (...) {
     return end_with(std::current_exception());
   }
@@ -192,36 +186,51 @@ void call_control::acquire_slot() noexcept {
 }
 
 void call_control::acquire_permit() noexcept {
-  if (controls_.rate) {
-    duration d{};
-    try {
-      d = controls_.rate->take(controls_.rate_key, home().now(), has_waited_for_token_);
-    } catch (...) {
-      return end_with(std::current_exception());
-    }
-    has_waited_for_token_ = d > duration::zero();
-    if (has_waited_for_token_) {
-      give_slot_back();
-      give_permits_back();
-      return sleep_for(d, step::rate, "a token of a rate_limit");
-    }
-  }
-  if (run().permits()) {
+  if (run().permits() && !call_.permit) {
     const auto on_permit = [](ready_item& i) noexcept {
       call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
       self.step_ = step::none;
-      if (self.outer_->is_stopped()) self.end_with(self.outer_->stop_error());
-      else self.start_attempt();
+      self.acquire();
     };
     try {
       step_ = step::permit;
-      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) return;
+      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) return give_permits_back();
       step_ = step::none;
     } catch (...) {
       return end_with(std::current_exception());
     }
   }
+  acquire_token();
+}
+
+void call_control::acquire_token() noexcept {
+  try {
+    if (controls_.rate) {
+      const duration d = controls_.rate->take(controls_.rate_key, home().now(), has_waited_for_token_);
+      has_waited_for_token_ = d > duration::zero();
+      if (has_waited_for_token_) {
+        give_slot_back();
+        give_permits_back();
+        return sleep_for(d, step::rate, "a token of a rate_limit");
+      }
+    }
+    if (controls_.breaker) {
+      breaker_period_ = controls_.breaker->enter(home().now());
+      has_entered_breaker_ = true;
+    }
+  } catch (const circuit_open&) {
+    return refuse();  // another thread was faster
+  } catch (...) {
+    return end_with(std::current_exception());
+  }
   start_attempt();
+}
+
+void call_control::refuse() noexcept {
+  ++refused_;
+  hooks_.fail(call_, std::current_exception());
+  stop_waiting_for_token();
+  attempt_ended();
 }
 
 // --- attempts
@@ -257,12 +266,7 @@ void call_control::attempt_ended() noexcept {
     hooks_.fail(call_, error);
   }
   const bool was_stopped = outer_->is_stopped() && error && is_cancellation(error);
-  if (std::exchange(has_entered_breaker_, false)) {
-    using outcome = circuit_breaker::outcome;
-    controls_.breaker->leave(home().now(), !error        ? outcome::success
-                                           : was_stopped ? outcome::neither
-                                                         : outcome::failure);
-  }
+  leave_breaker(error != nullptr, was_stopped);
   release_all();
   if (!error || outer_->is_stopped() || !is_worth_another_attempt(error)) return end();
   run().note_attempt_failed(call_, tool_, error);
@@ -272,7 +276,12 @@ void call_control::attempt_ended() noexcept {
 
 bool call_control::is_worth_another_attempt(const std::exception_ptr& e) const noexcept {
   // What a breaker refuses is an attempt, too, or it would be tried for ever.
-  return attempts_ + refused_ < controls_.retry.max_attempts && (!controls_.retry.when || controls_.retry.when(e));
+  if (attempts_ + refused_ >= controls_.retry.max_attempts) return false;
+  try {
+    return !controls_.retry.when || controls_.retry.when(e);
+  } catch (...) {
+    return false;  // such as one that throws the exception again, and catches only those that it knows
+  }
 }
 
 duration call_control::delay_after(const std::exception_ptr& e) const noexcept {
@@ -292,17 +301,26 @@ duration call_control::delay_after(const std::exception_ptr& e) const noexcept {
 
 // --- the end
 
+void call_control::leave_breaker(bool has_failed, bool was_stopped) noexcept {
+  using outcome = circuit_breaker::outcome;
+  if (!std::exchange(has_entered_breaker_, false)) return;
+  const outcome o = !has_failed ? outcome::success : was_stopped ? outcome::neither : outcome::failure;
+  controls_.breaker->leave(home().now(), o, breaker_period_);
+}
+void call_control::stop_waiting_for_token() noexcept {
+  if (std::exchange(has_waited_for_token_, false)) controls_.rate->leave(controls_.rate_key);
+}
 void call_control::give_slot_back() noexcept {
+  if (call_.permit) {
+    run().permits()->release(*call_.permit);
+    call_.permit.reset();
+  }
   if (std::exchange(has_slot_, false)) run().slots.release(call_, home());
 }
 void call_control::give_permits_back() noexcept {
   if (std::exchange(has_permits_, false)) controls_.pool->give_back(controls_.weight);
 }
 void call_control::release_all() noexcept {
-  if (call_.permit) {
-    run().permits()->release(*call_.permit);
-    call_.permit.reset();
-  }
   give_slot_back();
   give_permits_back();
   uses_callers_permits_ = false;
@@ -310,13 +328,11 @@ void call_control::release_all() noexcept {
 
 void call_control::end_with(std::exception_ptr e) noexcept {
   hooks_.fail(call_, std::move(e));
-  if (std::exchange(has_entered_breaker_, false))
-    controls_.breaker->leave(home().now(), circuit_breaker::outcome::neither);
   end();
 }
 
 void call_control::end() noexcept {
-  if (std::exchange(has_waited_for_token_, false)) controls_.rate->leave(controls_.rate_key);
+  stop_waiting_for_token();
   release_all();
   hooks_.note_end(call_);
   home().make_ready(call_, &body_operation::finish);

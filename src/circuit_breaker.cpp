@@ -22,34 +22,42 @@ circuit_breaker::state circuit_breaker::now() const {
   return state_;
 }
 
-void circuit_breaker::enter(detail::time_point at) {
-  const std::lock_guard lock(mutex_);
-  if (state_ == state::closed) return;
-  if (state_ == state::open && at >= open_until_) {
-    state_ = state::half_open;
-    return;
-  }
+void circuit_breaker::refuse_unless_open_to(detail::time_point at) const {
+  if (state_ == state::closed || (state_ == state::open && at >= open_until_)) return;
   if (state_ == state::half_open)
     throw circuit_open(fmt::format("circuit_breaker '{}' is half open: another attempt finds out", name_));
   throw circuit_open(
       fmt::format("circuit_breaker '{}' is open for another {}", name_, detail::to_text(open_until_ - at)));
 }
 
-void circuit_breaker::leave(detail::time_point at, outcome o) noexcept {
+void circuit_breaker::change_to(state s) noexcept {
+  state_ = s;
+  failed_in_a_row_ = 0;
+  ++period_;
+}
+
+void circuit_breaker::check(detail::time_point at) const {
   const std::lock_guard lock(mutex_);
-  if (state_ == state::open) return;  // it was let through before
+  refuse_unless_open_to(at);
+}
+
+std::uint64_t circuit_breaker::enter(detail::time_point at) {
+  const std::lock_guard lock(mutex_);
+  refuse_unless_open_to(at);
+  if (state_ == state::open) change_to(state::half_open);
+  return period_;
+}
+
+void circuit_breaker::leave(detail::time_point at, outcome o, std::uint64_t period) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (period != period_) return;  // it was let through before, and says nothing of how it works now
   if (o == outcome::success) {
+    if (state_ == state::half_open) change_to(state::closed);
     failed_in_a_row_ = 0;
-    state_ = state::closed;
-    return;
-  }
-  if (o == outcome::neither) {
-    if (state_ == state::half_open) state_ = state::open;  // the next one finds out
-    return;
-  }
-  if (state_ == state::half_open || ++failed_in_a_row_ >= failures_) {
-    state_ = state::open;
-    failed_in_a_row_ = 0;
+  } else if (o == outcome::neither) {
+    if (state_ == state::half_open) change_to(state::open);  // the next one finds out
+  } else if (state_ == state::half_open || ++failed_in_a_row_ >= failures_) {
+    change_to(state::open);
     open_until_ = detail::saturating_add(at, open_for_);
   }
 }

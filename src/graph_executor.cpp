@@ -79,7 +79,7 @@ void graph_executor::open(environment& e, receiver& r) {
     workers_wait_.on_cancel = [](cancellable_wait& w) noexcept {
       static_cast<workers_wait&>(w).stop_flag.store(true, std::memory_order_relaxed);  // relaxed: only the flag matters
     };
-    scope_.add_wait(workers_wait_, "worker threads", e.current_call);
+    scope_.add_wait(workers_wait_, on_worker_thread, e.current_call);
   }
   ticket_.cancellation = &scope_;
   ticket_.caller = nullptr;

@@ -26,7 +26,7 @@ json::array names(const std::vector<std::string>& all) {
 
 json::object node_object(const task_graph::node_view& n) {
   json::object o;
-  o.reserve(15);
+  o.reserve(16);
   o.emplace("id", text(n.id));
   o.emplace("tool", text(n.tool));
   o.emplace("label", text(n.label));
@@ -41,6 +41,12 @@ json::object node_object(const task_graph::node_view& n) {
   o.emplace("attempts", n.attempts);
   if (n.start) o.emplace("start_ns", n.start->count());
   if (n.end) o.emplace("end_ns", n.end->count());
+  if (!n.failed_attempts.empty()) {
+    json::array texts;
+    texts.reserve(n.failed_attempts.size());
+    for (const std::exception_ptr& e : n.failed_attempts) texts.emplace_back(text(detail::message_of(e)));
+    o.emplace("failed_attempts", std::move(texts));
+  }
   if (n.failure) o.emplace("failure", text(detail::message_of(n.failure)));
   return o;
 }

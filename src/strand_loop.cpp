@@ -51,7 +51,7 @@ class run_registry final : public boost::asio::execution_context::service {
         if (first_) first_->previous_ = nullptr;
         l->previous_ = nullptr;
       }
-      l->dismiss_crew();
+      l->stop_crew();
       l->drop_reference();
     }
   }
@@ -134,6 +134,19 @@ void strand_loop::look() noexcept {
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
     boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
   }
+}
+
+// The bodies on worker threads refer to the run, and nothing of it must go before they have ended.
+void strand_loop::stop_crew() noexcept {
+  if (!crew_if_any()) return;
+  {
+    look_from_outside between_steps(*this);
+    static_cast<void>(between_steps.enter());
+    root().for_each_wait([](const scope&, cancellable_wait& w) {
+      if (w.waits_for == on_worker_thread) w.on_cancel(w);
+    });
+  }
+  dismiss_crew();
 }
 
 void strand_loop::wake_from_crew() noexcept {

@@ -354,7 +354,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     worker_ = std::make_unique<worker_body>(*this, keeps_arguments);
     if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->stop_flag;
     l.workers().start(*worker_);
-    cancellation->add_wait(*worker_, "a worker thread", this);
+    cancellation->add_wait(*worker_, on_worker_thread, this);
   }
 
   /// A body that is a plain function on a worker thread. To be asked to stop is no end: it looks at the flag, and is

@@ -68,6 +68,8 @@ struct run_options {
   aethergraph::observer* observer = nullptr;
   run_store* store = nullptr;
   std::string_view run_id = {};
+  /// Has all plain functions run on worker threads, also those of runs that nest in it; see docs/guide/control.md.
+  /// Their bodies then need locks for what they share. In a simulation it changes nothing.
   bool parallel = false;
   /// Where `ctx.logger()` writes. Null: where the outer run's does, or the runtime's; else to standard error.
   aethergraph::logger* logger = nullptr;
@@ -96,7 +98,7 @@ struct tool_options {
   rate_limit* rate = nullptr;
   /// Of calls that wait for a slot, those of higher priority go first.
   int priority = 0;
-  /// Runs the body, a plain function, on a thread of its own kind; see docs/guide/control.md.
+  /// Runs the body, a plain function, on a worker thread; see docs/guide/control.md.
   bool workers = false;
   std::string_view version = {};
   std::string_view label = {};

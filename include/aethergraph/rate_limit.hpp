@@ -22,9 +22,10 @@ class call_control;
 /// `.rate = &limit` takes one. It starts full. With `.rate_key` there is a bucket for each key, such as a host.
 ///
 /// A call that waits for a token holds neither slot nor permits of a pool. A token is taken last, right before the body
-/// starts, and never given back. Those that wait are served in the order in which they came.
-/// Thread safety: any thread; runs on different threads may share it. It must outlive them. Time is that of the run, so
-/// a simulation waits in virtual time. Source: the token bucket as a meter, ITU-T I.371.
+/// starts, and never given back. Those that wait are served in the order in which they came; only where one of them
+/// gives up, or then has to wait for a slot or permits, those behind it may be passed. Thread safety: any thread; runs
+/// on different threads may share it. It must outlive them. Time is that of the run, so a simulation waits in virtual
+/// time. Source: the token bucket as a meter, ITU-T I.371.
 class rate_limit {
  public:
   struct figures {

@@ -154,6 +154,7 @@ TEST_CASE("a program that is left alone ends with a value") {
     t.finish();
     CHECK(!t.error());
     CHECK(p.live() == 0);
+    CHECK(p.broken_limits() == "");
     CHECK(p.points() > 0);
   });
 }
@@ -172,6 +173,7 @@ TEST_CASE("a program that is broken off after any number of handlers leaves noth
           was_left_alone = t.break_off_after(handlers, runtime_goes_first);
         }
         CHECK(p.live() == 0);
+        CHECK(p.broken_limits() == "");
       }
     }
   });
@@ -190,6 +192,7 @@ TEST_CASE("a program that throws at any point ends once, with nothing left runni
       was_left_alone = p.points() < strike;
       CHECK((!t.error() || trial::is<test::injected>(t.error())));
       CHECK(p.live() == 0);
+      CHECK(p.broken_limits() == "");
     }
   });
 }
@@ -207,6 +210,7 @@ TEST_CASE("a program that is cancelled at any point ends once, with nothing left
       was_left_alone = p.points() < strike;
       CHECK((!t.error() || trial::is<ag::cancelled>(t.error())));
       CHECK(p.live() == 0);
+      CHECK(p.broken_limits() == "");
     }
   });
 }
@@ -229,6 +233,7 @@ TEST_CASE("a program that throws at any point ends in blocking and simulated run
         CHECK((r.ok() || trial::is<test::injected>(r.error())));
         CHECK(r.peak_concurrency() <= static_cast<std::size_t>(seed));
         CHECK(p.live() == 0);
+        CHECK(p.broken_limits() == "");
         CHECK(events.wrong() == std::vector<std::string>());
         CHECK(events.is_complete());
         if (seed == 2) CHECK(events.differences(r.graph()) == std::vector<std::string>());

@@ -81,7 +81,7 @@ class event_count final : public ag::observer {
   [[nodiscard]] int of(ag::event_kind k) const { return counts_[static_cast<std::size_t>(k)]; }
 
  private:
-  std::array<std::atomic<int>, 6> counts_{};
+  std::array<std::atomic<int>, 7> counts_{};
 };
 
 /// Shared by the threads.
@@ -241,4 +241,125 @@ TEST_CASE("runtimes come and go while their runs are looked at and cancelled") {
   for (auto& t : starting) t.join();
   CHECK(all.wrong == 0);
   CHECK(open_bodies == 0);
+}
+
+TEST_CASE("runs of 6 threads share a pool, a rate, a breaker, a queue and workers, and give all of it back") {
+  constexpr int makers = 6;
+  constexpr int runs_of_each = 900;
+  ag::resource_pool first{"first", 3};
+  ag::resource_pool second{"second", 2};
+  ag::rate_limit rate{200'000, 50};
+  ag::circuit_breaker breaker{"breaker", 3, 200us};
+  ag::queue<int> queue{4};
+  std::atomic<int> holders = 0;  // permits of `first` that bodies hold
+  std::atomic<int> pushed = 0;
+  std::atomic<int> popped = 0;
+  tally all;
+
+  const ag::tool inner{"inner", [](int x) -> ag::task<int> {
+    const body_mark here;
+    co_await ag::sleep_for(std::chrono::microseconds(x % 3));
+    co_return x;
+  }, {.pool = &second}};
+  const ag::tool held{"held", [&](int x) -> ag::task<int> {
+    const body_mark here;
+    struct holding {
+      std::atomic<int>& n;
+      ~holding() { n -= 2; }
+    } const two{holders};
+    all.wrong += (holders += 2) > 3;
+    co_return co_await inner(x);
+  }, {.pool = &first, .weight = 2}};
+  const ag::tool flaky{"flaky",
+      [](int x, int n) -> ag::task<int> {
+    const body_mark here;
+    co_await ag::sleep_for(std::chrono::microseconds(n % 5));
+    if (n % 7 == 0) throw on_purpose();
+    co_return x;
+  },
+      {.timeout = 1s,
+          .retry = {.max_attempts = 3, .first_delay = 10us, .jitter = 1},
+          .pool = &second,
+          .rate = &rate,
+          .priority = 1,
+          .breaker = &breaker}};
+  const ag::tool computed{"computed", [&](ag::context& ctx, int x) {
+    const body_mark here;
+    for (int i = 0; i < x % 4 && !ctx.stop_requested(); ++i) std::this_thread::yield();
+    if (x % 11 == 0) throw on_purpose();
+    return x;
+  }, {.retry = {.max_attempts = 2}, .pool = &first, .workers = true}};
+  const ag::graph_fn mixed{"mixed", [&](int x) -> ag::task<int> {
+    const body_mark here;
+    const auto push = [&]() -> ag::task<> {
+      co_await queue.push(x);
+      ++pushed;
+    };
+    const auto pop = [&]() -> ag::task<> {
+      if (co_await queue.pop()) ++popped;
+    };
+    const auto both = co_await ag::gather_results(push(), pop());
+    const auto r = co_await ag::gather_results(held(x), flaky(x, x), flaky(x, 7 * x), computed(x), held(x));
+    const auto raced = co_await ag::as_result(ag::race(flaky(x, 3), computed(1), held(x)));
+    static_cast<void>(both);
+    static_cast<void>(r);
+    static_cast<void>(raced);
+    co_await ag::sleep_for(0s);  // throws if the run was asked to stop
+    co_return 2 * x;
+  }, {.max_concurrency = 3}};
+
+  {
+    ag::runtime rt({.threads = 3, .max_concurrency = 6, .workers = 2});
+    std::vector<std::thread> starting;
+    for (int i = 0; i < makers; ++i)
+      starting.emplace_back([&, i] {
+        std::mt19937 random(static_cast<unsigned>(i));
+        std::deque<pending> kept;
+        for (int n = 0; n < runs_of_each; ++n) {
+          pending p;
+          p.value = 2 * n;
+          p.handle = ag::start(rt, mixed(n));
+          if (random() % 3 == 0) {
+            p.may_stop = true;
+            if (random() % 2) std::this_thread::yield();
+            p.handle.cancel();
+          }
+          kept.push_back(std::move(p));
+          if (kept.size() > 8) {
+            settle(kept.front(), all);
+            kept.pop_front();
+          }
+        }
+        for (const pending& p : kept) settle(p, all);
+      });
+    // Who popped and was cancelled later may leave others without a partner.
+    std::atomic<bool> is_over = false;
+    std::thread helping([&] {
+      while (!is_over) {
+        if (queue.size() == 0) pushed += queue.try_push(1);
+        if (queue.size() == queue.capacity()) popped += queue.try_pop().has_value();
+        std::this_thread::sleep_for(100us);
+      }
+    });
+    for (auto& t : starting) t.join();
+    is_over = true;
+    helping.join();
+    CHECK(rt.permits_held() == 0);
+  }
+  while (queue.try_pop()) ++popped;
+  CHECK(queue.size() == 0);
+  CHECK(pushed == popped);
+  for (int n = 0; n < 4; ++n) CHECK(queue.try_push(n));
+  CHECK(all.wrong == 0);
+  CHECK(all.values + all.stops == makers * runs_of_each);
+  CHECK(all.values > 1'000);
+  CHECK(all.stops > 100);
+  CHECK(holders == 0);
+  CHECK(open_bodies == 0);
+  for (const ag::resource_pool* pool : {&first, &second}) {
+    CHECK(pool->now().in_use == 0);
+    CHECK(pool->now().waiting == 0);
+  }
+  CHECK(rate.now().waiting == 0);
+  CHECK(breaker.now() != ag::circuit_breaker::state::half_open);
 }

@@ -38,7 +38,10 @@ class event_check final : public ag::observer {
       else if (seen->second != n.state) all.push_back(n.id + " was told to be otherwise");
       if (!ag::has_ended(n.state)) all.push_back(n.id + " has not ended");
       if ((n.failure == nullptr) != (n.state == ag::node_state::done)) all.push_back(n.id + " has the wrong cause");
-      if ((n.attempts == 0) != (n.state == ag::node_state::skipped)) all.push_back(n.id + " has the wrong attempts");
+      // One that failed without an attempt was refused: for bad options, or by a breaker.
+      if (n.attempts == 0 ? n.state != ag::node_state::skipped && n.state != ag::node_state::failed
+                          : n.state == ag::node_state::skipped)
+        all.push_back(n.id + " has the wrong attempts");
     }
     return all;
   }
@@ -47,6 +50,7 @@ class event_check final : public ag::observer {
   struct node {
     std::string run;
     bool has_started = false;
+    bool is_between_attempts = false;
     bool has_ended = false;
   };
   struct run {
@@ -80,7 +84,9 @@ class event_check final : public ag::observer {
     if (owner == runs_.end() || owner->second.has_ended) return complain(e, "is of no live run");
     const auto key = std::pair(e.root_number(), e.number());
     if (e.kind() == ag::event_kind::node_made) {
-      if (e.number() != ++owner->second.last_number) complain(e, "has not the next number");
+      // Those of a static graph that nests have numbers of their own kind.
+      const bool is_declared = e.number() >= std::uint64_t{1} << 62;
+      if (!is_declared && e.number() != ++owner->second.last_number) complain(e, "has not the next number");
       if (!nodes_.emplace(key, node{e.run_id()}).second) complain(e, "comes twice");
       if (e.state() != ag::node_state::waiting || e.failure()) complain(e, "is not of a waiting node");
       if (e.path().empty()) complain(e, "has no path");
@@ -94,9 +100,14 @@ class event_check final : public ag::observer {
     if (n.run != e.run_id()) complain(e, "is of another run than before");
     switch (e.kind()) {
       case ag::event_kind::node_started:
-        if (n.has_started) complain(e, "comes twice");
+        if (n.has_started && !n.is_between_attempts) complain(e, "comes twice");
         if (e.state() != ag::node_state::running || e.failure()) complain(e, "is not of a running node");
         n.has_started = true;
+        n.is_between_attempts = false;
+        break;
+      case ag::event_kind::node_attempt_failed:
+        if (e.state() != ag::node_state::running || !e.failure()) complain(e, "has no failure");
+        n.is_between_attempts = true;
         break;
       case ag::event_kind::node_stopping:
         if (!n.has_started) complain(e, "comes before the start");
@@ -104,7 +115,9 @@ class event_check final : public ag::observer {
         break;
       default:
         if (!ag::has_ended(e.state())) complain(e, "is in no final state");
-        if (n.has_started == (e.state() == ag::node_state::skipped)) complain(e, "is skipped, or not, wrongly");
+        if (n.has_started ? e.state() == ag::node_state::skipped
+                          : e.state() != ag::node_state::skipped && e.state() != ag::node_state::failed)
+          complain(e, "is skipped, or not, wrongly");
         if ((e.failure() == nullptr) != (e.state() == ag::node_state::done)) complain(e, "has the wrong cause");
         n.has_ended = true;
         last_states_[e.id()] = e.state();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aethergraph/aethergraph.hpp>
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace test {
@@ -63,7 +65,28 @@ class probe {
   std::function<void()> cancel;
 
   [[nodiscard]] int points() const { return points_; }
-  [[nodiscard]] int live() const { return alive_; }
+  [[nodiscard]] int live() const { return alive_ + in_workers_; }
+
+  /// What does not agree of what the programs share, once they are over; empty if all does.
+  std::string broken_limits() {
+    for (const ag::resource_pool* pool : {&first_pool, &second_pool})
+      if (pool->now().in_use != 0 || pool->now().waiting != 0) return pool->name();
+    if (rate.now().waiting != 0) return "rate";
+    if (breaker.now() == ag::circuit_breaker::state::half_open) return "breaker";
+    while (numbers.try_pop()) {
+    }
+    if (numbers.size() != 0) return "queue, which has an element that nobody gets";
+    for (std::size_t n = 0; n < numbers.capacity() && !numbers.is_closed(); ++n)
+      if (!numbers.try_push(1)) return "queue, which has a place that nobody gets";
+    return {};
+  }
+
+  // --- what the calls of a program share
+  ag::resource_pool first_pool{"first", 2};
+  ag::resource_pool second_pool{"second", 1};
+  ag::rate_limit rate{5000, 2};
+  ag::circuit_breaker breaker{"breaker", 1, 200us};
+  ag::queue<int> numbers{2};
 
   // --- the tools of the programs
   const ag::tool<int(int)> quick{"quick", [this](int x) {
@@ -90,9 +113,48 @@ class probe {
     co_return x + all.at(2) + co_await at(quick(1));
   }};
 
+  // --- those within bounds; every other attempt of one of them fails, or takes too long
+  const ag::tool<int(int)> flaky{"flaky", [this](int x) -> ag::task<int> {
+    const alive here(*this);
+    point();
+    if (++tries_[x] % 2 == 1) {
+      if (x % 2) throw std::runtime_error("flaky");
+      co_await at(ag::sleep_for(1h));
+    }
+    co_return co_await at(quick(x));
+  }};
+  const ag::tool<int(int)> pooled{"pooled", [this](int x) -> ag::task<int> {
+    const alive here(*this);
+    co_await at(ag::sleep_for(50us));
+    // Of the pool that it holds already, and of the one that ranks behind.
+    const ag::tool_options same{.pool = &first_pool};
+    const ag::tool_options next{.pool = &second_pool};
+    co_await at(quick(1).with(same));
+    co_return co_await at(slow(x).with(next));
+  }};
+  const ag::tool<int(int)> down{"down", [this](int x) -> ag::task<int> {
+    const alive here(*this);
+    co_await at(ag::sleep_for(50us));
+    if (++tries_[x] % 2 == 1) throw std::runtime_error("down");
+    co_return x;
+  }};
+  struct on_worker {
+    probe* owner;
+    int operator()(int x) const {
+      ++owner->in_workers_;
+      std::this_thread::sleep_for(std::chrono::microseconds(20 * (x % 4)));
+      --owner->in_workers_;
+      if (x == 3) throw std::runtime_error("not 3");
+      return x;
+    }
+  };
+  const ag::tool<int(int), on_worker> computed{"computed", on_worker{this}, {.workers = true}};
+
  private:
   int points_ = 0;
   int alive_ = 0;
+  std::atomic<int> in_workers_ = 0;
+  std::map<int, int> tries_;
 };
 
 using program = std::function<ag::task<int>(probe&)>;
@@ -195,6 +257,117 @@ inline const std::map<std::string, program>& programs() {
     auto narrow = ag::run_async(inner(3), {.max_concurrency = 1});
     auto [a, b] = co_await ag::gather(inner(2), std::move(narrow));
     co_return a + b;
+  }},
+      {"retries and timeouts of attempts",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options options{
+        .timeout = 200us, .retry = {.max_attempts = 3, .first_delay = 50us, .jitter = 0.5, .seed = 3}};
+    const auto all = co_await ag::gather_results(
+        p.flaky(1).with(options), p.flaky(2).with(options), p.flaky(3).with(options), p.flaky(4).with(options));
+    co_return std::get<0>(all).has_value() + co_await p.at(p.quick(1));
+  }},
+      {"pools",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options one{.pool = &p.first_pool};
+    const ag::tool_options two{.pool = &p.first_pool, .weight = 2};
+    const ag::tool_options other{.pool = &p.second_pool};
+    auto [a, b, c, d, e] = co_await ag::gather(p.pooled(1).with(one), p.pooled(2).with(two), p.pooled(1).with(one),
+        p.slow(0).with(other), p.at(p.slow(1).with(two)));
+    co_return a + b + c + d + e;
+  }},
+      {"pools across nested runs",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options one{.pool = &p.first_pool};
+    const ag::graph_fn inner{"inner", [&p, &one](int x) -> ag::task<int> {
+      auto [a, b] = co_await ag::gather(p.pooled(x).with(one), p.slow(1).with(one));
+      co_return a + b;
+    }, {.max_concurrency = 1}};
+    const ag::tool<int(int)> outer{"outer", [&p, &inner](int x) -> ag::task<int> {
+      const probe::alive here(p);
+      co_return co_await p.at(inner(x));
+    }, {.pool = &p.first_pool, .weight = 2}};
+    auto [a, b, c] = co_await ag::gather(outer(1), inner(2), outer(3));
+    co_return a + b + c;
+  }},
+      {"rates and priorities",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options normal{.pool = &p.first_pool, .rate = &p.rate};
+    const ag::tool_options urgent{.rate = &p.rate, .priority = 2};
+    const ag::tool_options idle{.priority = -1};
+    auto [a, b, c, d, e] = co_await ag::gather(p.slow(1).with(normal), p.quick(2).with(idle), p.slow(3).with(urgent),
+        p.family(4).with(normal), p.at(p.quick(5).with(urgent)));
+    co_return a + b + c + d + e;
+  }},
+      {"a breaker",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options once{.rate = &p.rate, .breaker = &p.breaker};
+    const ag::tool_options again{
+        .retry = {.max_attempts = 4, .first_delay = 100us, .factor = 1}, .pool = &p.first_pool, .breaker = &p.breaker};
+    const auto all = co_await ag::gather_results(
+        p.down(1).with(once), p.down(2).with(again), p.down(3).with(again), p.quick(4).with(once));
+    co_await p.at(ag::sleep_for(200us));
+    const auto later = co_await ag::as_result(p.down(1).with(again));
+    co_return later.has_value() + std::get<3>(all).has_value() + co_await p.at(p.quick(1));
+  }},
+      {"everything at once",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options options{.timeout = 300us,
+        .retry = {.max_attempts = 3, .first_delay = 50us},
+        .pool = &p.first_pool,
+        .weight = 2,
+        .rate = &p.rate,
+        .priority = 1,
+        .breaker = &p.breaker};
+    auto one = ag::as_result(ag::timeout(p.flaky(1).with(options), 500us));
+    const auto all = co_await ag::gather_results(
+        ag::race(p.flaky(2).with(options), p.at(p.slow(1))), p.flaky(3).with(options), std::move(one));
+    co_return std::get<0>(all).has_value() + co_await p.at(p.quick(1));
+  }},
+      {"a queue",
+          [](probe& p) -> ag::task<int> {
+    const auto produce = [&](int from) -> ag::task<> {
+      const probe::alive here(p);
+      for (int i = from; i < from + 4; ++i) {
+        if (i % 2) co_await p.numbers.push(co_await p.at(p.quick(i)));
+        else co_await p.at(p.numbers.push(i));
+      }
+    };
+    const auto produce_all = [&]() -> ag::task<> {
+      co_await ag::gather(produce(0), produce(10));
+      p.numbers.close();
+    };
+    const auto consume = [&](bool is_slow) -> ag::task<int> {
+      const probe::alive here(p);
+      int sum = 0;
+      for (;;) {
+        std::optional<int> next;
+        if (is_slow) next = co_await p.at(p.numbers.pop());
+        else next = co_await p.numbers.pop();
+        if (!next) co_return sum;
+        sum += *next;
+        if (is_slow) co_await p.at(ag::sleep_for(30us));
+      }
+    };
+    const auto all = co_await ag::gather(consume(true), produce_all(), consume(false));
+    co_return std::get<0>(all) + std::get<2>(all);
+  }},
+      {"a queue that is given up",
+          [](probe& p) -> ag::task<int> {
+    const auto late = co_await ag::as_result(ag::timeout(p.numbers.pop(), 100us));
+    const auto full = [&]() -> ag::task<> {
+      for (int i = 0; i < 4; ++i) co_await p.at(p.numbers.push(i));
+    };
+    const auto first = co_await ag::race(full(), p.numbers.push(9), p.at(ag::sleep_for(100us)), full());
+    const auto one = co_await p.at(p.numbers.pop());
+    co_return static_cast<int>(first.index()) + one.has_value() + late.has_value();
+  }},
+      {"workers",
+          [](probe& p) -> ag::task<int> {
+    const ag::tool_options options{
+        .retry = {.max_attempts = 2, .first_delay = 20us}, .pool = &p.first_pool, .workers = true};
+    const auto all = co_await ag::gather_results(
+        p.computed(1), p.computed(2).with(options), p.computed(3), p.computed(3).with(options), p.at(p.computed(0)));
+    co_return std::get<0>(all).has_value() + co_await p.at(p.quick(1));
   }},
       {"asio operations",
           [](probe& p) -> ag::task<int> {

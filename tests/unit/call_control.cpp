@@ -1,7 +1,9 @@
 #include "aethergraph/detail/call_control.hpp"
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -74,6 +76,22 @@ TEST_CASE("a predicate decides which failures are worth another attempt") {
   }, {.retry = {.max_attempts = 9, .when = [](const std::exception_ptr& e) { return why(e) == "transient"; }}}};
   CHECK(why(ag::try_run(t(1)).error()) == "permanent");
   CHECK(tries == 2);
+}
+
+TEST_CASE("a predicate that throws says no") {
+  int tries = 0;
+  const ag::tool t{"t", [&tries](int) -> int {
+    ++tries;
+    throw std::logic_error("permanent");
+  }, {.retry = {.max_attempts = 9, .when = [](const std::exception_ptr& e) {
+    try {
+      std::rethrow_exception(e);
+    } catch (const std::runtime_error&) {
+      return true;
+    }
+  }}}};
+  CHECK(why(ag::try_run(t(1)).error()) == "permanent");
+  CHECK(tries == 1);
 }
 
 TEST_CASE("a tool that throws retry_after says how long the next attempt waits") {
@@ -220,6 +238,21 @@ TEST_CASE("a call of weight 2 takes two permits, and is not passed by lighter on
   CHECK(pool.now().in_use == 0);
 }
 
+TEST_CASE("where a heavy call gives up waiting, a lighter one behind it goes on at once") {
+  ag::resource_pool pool{"p", 2};
+  std::optional<ag::duration> started;
+  ag::testing::simulation sim(1);
+  const ag::tool t{
+      "t", [](int seconds) -> ag::task<> { co_await ag::sleep_for(std::chrono::seconds(seconds)); }, {.pool = &pool}};
+  const ag::tool heavy{"heavy", [](int) {}, {.pool = &pool, .weight = 2}};
+  const ag::tool light{"light", [&] { started = sim.elapsed(); }, {.pool = &pool}};
+  const auto body = [&]() -> ag::task<> {
+    co_await ag::gather(t(60), ag::as_result(ag::timeout(heavy(1), 5s)), light());
+  };
+  sim.run(body());
+  CHECK(started == 5s);
+}
+
 TEST_CASE("a call inside a body that holds permits of the same pool uses those") {
   ag::resource_pool pool{"p", 1};
   const ag::tool inner{"inner", [](int x) { return x; }, {.pool = &pool}};
@@ -253,6 +286,26 @@ TEST_CASE("permits are given back by whatever end: failure, cancellation, a slot
     REQUIRE(pool.now().in_use == 0);
     REQUIRE(pool.now().waiting == 0);
   }
+}
+
+TEST_CASE("who waits for its turn under the cap of a runtime holds no permits of a pool") {
+  boost::asio::io_context io;
+  ag::runtime rt(io, {.max_concurrency = 1});
+  ag::resource_pool pool{"p", 1};
+  const ag::tool inner{"inner", [](int x) { return x; }, {.pool = &pool}};
+  // Holds the runtime's one permit, and then needs the pool.
+  const ag::tool outer{"outer", [&inner](int x) -> ag::task<int> {
+    co_await ag::sleep_for(1ms);
+    co_return co_await inner(x);
+  }};
+  const auto first = ag::start(rt, outer(1));
+  const auto second = ag::start(rt, inner(2));
+  io.run_for(30s);
+  REQUIRE(second.done());
+  REQUIRE(first.done());
+  CHECK(first.get() + second.get() == 3);
+  CHECK(pool.now().in_use == 0);
+  CHECK(rt.permits_held() == 0);
 }
 
 TEST_CASE("runs on different threads share a pool") {
@@ -410,6 +463,51 @@ TEST_CASE("a retry can wait until a breaker is closed again") {
   CHECK(bodies == 2);
 }
 
+TEST_CASE("a call that waited for its slot while a breaker opened does not start") {
+  ag::circuit_breaker breaker{"b", 2, 10s};
+  int bodies = 0;
+  const ag::tool t{"t", [&](int) -> ag::task<> {
+    ++bodies;
+    co_await ag::sleep_for(1s);
+    throw std::runtime_error("down");
+  }, {.breaker = &breaker}};
+  const auto calls = std::views::iota(0, 8) | std::views::transform([&t](int i) { return t(i); });
+  const auto body = [&]() -> ag::task<int> {
+    int refused = 0;
+    for (const auto& r : co_await ag::gather_results(calls)) refused += why(r.error()).find("is open") != why({}).npos;
+    co_return refused;
+  };
+  ag::testing::simulation sim(1);
+  CHECK(sim.run(body(), {.max_concurrency = 1}) == 6);
+  CHECK(bodies == 2);
+}
+
+TEST_CASE("an attempt that began before a breaker opened neither closes it nor makes room for a second probe") {
+  ag::circuit_breaker breaker{"b", 1, 5s};
+  const ag::tool t{"t", [](int seconds, bool fails) -> ag::task<> {
+    co_await ag::sleep_for(std::chrono::seconds(seconds));
+    if (fails) throw std::runtime_error("down");
+  }, {.breaker = &breaker}};
+  const auto later = [&](int at, int seconds, bool fails) -> ag::task<std::string> {
+    co_await ag::sleep_for(std::chrono::seconds(at));
+    const auto r = co_await ag::as_result(t(seconds, fails));
+    co_return r.has_value() ? "runs" : why(r.error());
+  };
+  const auto given_up = [&]() -> ag::task<> { co_await ag::as_result(ag::timeout(t(100, false), 9s)); };
+  const auto body = [&]() -> ag::task<std::vector<std::string>> {
+    const auto all = co_await ag::gather(later(0, 8, false),  // began when all was well, and ends in the probe's time
+        given_up(),                                           // likewise, and is cancelled
+        later(0, 1, true),                                    // opens it for 5 s
+        later(7, 10, false),                                  // the probe
+        later(10, 1, false));                                 // comes while the probe is on its way
+    co_return std::vector<std::string>{std::get<0>(all), std::get<2>(all), std::get<3>(all), std::get<4>(all)};
+  };
+  ag::testing::simulation sim(1);
+  CHECK(sim.run(body(), {.max_concurrency = 8}) == std::vector<std::string>{"runs", "down", "runs",
+                                                       "circuit_breaker 'b' is half open: another attempt finds out"});
+  CHECK(breaker.now() == ag::circuit_breaker::state::closed);
+}
+
 // --- workers
 
 TEST_CASE("bodies on worker threads run beside one another, on other threads than the run's") {
@@ -442,6 +540,24 @@ TEST_CASE("a body on a worker thread sees that it was asked to stop") {
   const auto outcome = ag::try_run(t(), {.deadline = 20ms});
   CHECK_THROWS_AS(outcome.value(), ag::timed_out);
   CHECK(outcome.graph().nodes().at(0).state == ag::node_state::cancelled);
+}
+
+TEST_CASE("an io_context that goes before its runs asks bodies on worker threads to stop, and waits for them") {
+  std::atomic<int> begun = 0, ended = 0;
+  const ag::tool t{"t", [&](ag::context& ctx, int) {
+    ++begun;
+    while (!ctx.stop_requested()) std::this_thread::sleep_for(1ms);
+    ++ended;
+  }, {.workers = true}};
+  {
+    boost::asio::io_context io;
+    ag::run_async(io.get_executor(), t(1), {}, [](std::exception_ptr) {});
+    while (begun == 0) {
+      io.poll();
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+  CHECK(ended == 1);
 }
 
 TEST_CASE("what a body on a worker thread throws reaches the caller, and is tried again") {

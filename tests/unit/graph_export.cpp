@@ -329,6 +329,22 @@ TEST_CASE("JSON says of each node what the graph says of it") {
   CHECK(v.at("edges").as_array().size() == g.edges().size());
 }
 
+TEST_CASE("JSON shows the attempts of a node that failed before the last one") {
+  int tries = 0;
+  const ag::tool flaky{"flaky", [&tries](int x) {
+    if (++tries < 3) throw std::runtime_error("no. " + std::to_string(tries));
+    return x;
+  }, {.retry = {.max_attempts = 3}}};
+  const ag::graphify g{"g", [&](ag::node<int> x) { return flaky(x); }};
+  for (const bool is_static : {false, true}) {
+    tries = 0;
+    const std::string text = is_static ? ag::try_run(g(1)).graph().to_json() : ag::try_run(flaky(1)).graph().to_json();
+    const auto node = boost::json::parse(text).at("nodes").as_array().at(0).as_object();
+    CHECK(node.at("failed_attempts") == boost::json::value({"no. 1", "no. 2"}));
+    CHECK(node.at("attempts").as_int64() == 3);
+  }
+}
+
 TEST_CASE("times are in JSON only if they were recorded") {
   const json::value v = json::parse(ag::try_run(agent(3)).graph().to_json());
   CHECK_FALSE(v.at("nodes").at(0).as_object().contains("start_ns"));

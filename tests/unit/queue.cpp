@@ -684,7 +684,11 @@ TEST_CASE("hosted runs that are cancelled while a queue serves them lose nothing
       }
     };
     const auto consume = [&]() -> ag::task<> {
-      while (co_await q.pop()) ++popped;
+      for (;;) {
+        const std::optional<int> one = co_await q.pop();
+        if (!one) co_return;
+        ++popped;
+      }
     };
     std::vector<ag::run_handle<void>> handles;
     for (int i = 0; i < 3; ++i) {

@@ -106,7 +106,6 @@ TEST_CASE("options that are not supported are refused, not ignored") {
   int somewhere = 0;
   CHECK(is_refused({.store = reinterpret_cast<ag::run_store*>(&somewhere)}));
   CHECK(is_refused({.run_id = "nightly-7"}));
-  CHECK(is_refused({.parallel = true}));
 }
 
 TEST_CASE("a null channel is the default one") { CHECK(ag::run(agent(1), {.channel = nullptr}) == 2); }

@@ -24,8 +24,9 @@ struct attempt_hooks {
 /// One call of a tool with controls, from its making to its end. On the strand of its run; what waits for pools may be
 /// woken from elsewhere.
 ///
-/// In each attempt it takes what it needs in this order: permits, a slot, a token; where one is not to be had, it gives
-/// back what it has and waits for that one alone. So nobody holds one thing while waiting for another.
+/// In each attempt it takes what it needs in this order: permits of its pool, a slot, a permit of the runtime, a token.
+/// Where one is not to be had, it gives back what it has and waits for that one alone; only who waits for the runtime
+/// keeps its slot, as every call does, since nobody who has what it waits for ever waits for the slot.
 // Waiting for a slot, or for a permit of the runtime, is the call's own wait, which whoever grants those ends; the
 // others are the control's. Invariant: has_permits_ says whether it holds `weight` permits of its pool; has_slot_
 // whether it holds a slot;
@@ -59,6 +60,8 @@ class call_control : timer, cancellable_wait {
   void acquire() noexcept;
   void acquire_slot() noexcept;
   void acquire_permit() noexcept;
+  void acquire_token() noexcept;
+  void refuse() noexcept;
   void start_attempt() noexcept;
   void attempt_ended() noexcept;
   void end() noexcept;
@@ -66,7 +69,9 @@ class call_control : timer, cancellable_wait {
   void wait(step s, const char* what) noexcept;
   void stop_waiting() noexcept;
   void release_all() noexcept;
-  void give_slot_back() noexcept;
+  void leave_breaker(bool has_failed, bool was_stopped) noexcept;
+  void stop_waiting_for_token() noexcept;
+  void give_slot_back() noexcept;  // and with it the permit of the runtime
   void give_permits_back() noexcept;
   [[nodiscard]] std::exception_ptr check_pools() const;
   [[nodiscard]] bool is_worth_another_attempt(const std::exception_ptr& e) const noexcept;
@@ -96,6 +101,7 @@ class call_control : timer, cancellable_wait {
   bool has_slot_ = false;
   bool has_waited_for_token_ = false;
   bool has_entered_breaker_ = false;
+  std::uint64_t breaker_period_ = 0;  // when it has entered
   bool has_timed_out_ = false;
 };
 

@@ -14,6 +14,9 @@ namespace aethergraph::detail {
 
 class loop;
 
+/// What a call waits for whose body is on one. Such a wait's `on_cancel` only sets a flag, and may be called again.
+inline constexpr char on_worker_thread[] = "a worker thread";
+
 /// Threads for bodies that are plain functions.
 struct worker_pool {
   explicit worker_pool(std::size_t n) : threads(n), pool(n) {}

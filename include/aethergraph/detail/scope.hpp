@@ -67,7 +67,7 @@ class scope : public environment {
   void for_each_wait(Fn fn) const {
     const scope* s = this;
     for (;;) {
-      for (const cancellable_wait* w = s->waits_; w; w = w->next_wait) fn(*s, *w);
+      for (cancellable_wait* w = s->waits_; w; w = w->next_wait) fn(*s, *w);
       if (s->first_child_) {
         s = s->first_child_;
         continue;

@@ -100,6 +100,7 @@ class strand_loop : public loop {
   void set_alarm(time_point at) final;
   void dispose() noexcept final;
   void cancel_from_anywhere();
+  void stop_crew() noexcept;
 
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   boost::asio::executor_work_guard<boost::asio::any_io_executor> work_;
