@@ -1,6 +1,5 @@
 #include "aethergraph/detail/run_state.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,7 +47,7 @@ std::string together(const std::vector<std::string_view>& whats) {
   for (const auto& [what, times] : counted) {
     if (!text.empty()) text += " and ";
     text += what;
-    if (times > 1) fmt::format_to(std::back_inserter(text), " ({} times)", times);
+    if (times > 1) text += fmt::format(" ({} times)", times);
   }
   return text;
 }
@@ -62,7 +61,7 @@ std::uint64_t next_run_number() noexcept {
 
 std::string to_text(duration d) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d);
-  return ms == d ? fmt::format("{}", ms) : fmt::format("{}", d);
+  return ms == d ? fmt::format("{}ms", ms.count()) : fmt::format("{}ns", d.count());
 }
 
 void run_state::begin(loop& l) {
@@ -261,19 +260,18 @@ void run_state::describe(std::string& text) const {
   for_each_wait([&](const scope& s, const cancellable_wait& w) {
     waits[w.waiting_call ? w.waiting_call->number : s.run().number()].emplace_back(w.waits_for);
   });
-  auto out = std::back_inserter(text);
   const auto add_waits = [&](node_number n) {
     if (const auto found = waits.find(n); found != waits.end()) {
-      fmt::format_to(out, ", waits for {}", together(found->second));
+      text += fmt::format(", waits for {}", together(found->second));
       waits.erase(found);
     }
   };
   const auto add_slots = [&](const run_state& r) {
-    fmt::format_to(out, ", {} of {} slots held", r.slots.held(), r.slots.capacity());
+    text += fmt::format(", {} of {} slots held", r.slots.held(), r.slots.capacity());
     if (const std::size_t waiting = r.slots.waiting(); waiting > 0)
-      fmt::format_to(out, ", {} calls wait for one", waiting);
+      text += fmt::format(", {} calls wait for one", waiting);
   };
-  fmt::format_to(out, "{}", is_stopped() ? "stopping" : "running");
+  text += is_stopped() ? "stopping" : "running";
   add_slots(*this);
   add_waits(no_node);
   text += '\n';
@@ -282,13 +280,13 @@ void run_state::describe(std::string& text) const {
       const bool is_stopping = r.state == node_state::running && r.live->is_stopped();
       // A nested run is stopped by way of itself, but is a node of the run around it: and that is never declared here.
       const std::string id = is_declared(n) ? r.live->run().root_node_id(n, r.tool->name) : node_id(n, r.tool->name);
-      fmt::format_to(out, "  {} ({}) {}", id, log_->path(n), to_string(is_stopping ? node_state::stopping : r.state));
+      text += fmt::format("  {} ({}) {}", id, log_->path(n), to_string(is_stopping ? node_state::stopping : r.state));
       if (r.kind == node_kind::run && r.state == node_state::running) add_slots(r.live->run());
       add_waits(n);
       text += '\n';
     });
   for (const auto& [n, whats] : waits)
-    fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, together(whats));
+    text += fmt::format("  call {}, which is not recorded, waits for {}\n", n, together(whats));
 }
 
 key_value_store& run_state::kv() const {

@@ -89,7 +89,7 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
   // Names may contain anything, so that they stand in the key behind their lengths.
   std::string key;
   const auto add = [&key](
-                       std::string_view part) { fmt::format_to(std::back_inserter(key), "{}:{}", part.size(), part); };
+                       std::string_view part) { key += fmt::format("{}:{}", part.size(), part); };
   add(name);
   add(o.version);
   add(o.label);
