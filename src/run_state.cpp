@@ -13,6 +13,7 @@
 #include "aethergraph/channel.hpp"
 #include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/host.hpp"
+#include "aethergraph/detail/join.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -319,7 +320,7 @@ void* run_state::service(std::type_index type) const {
   throw service_error(
       fmt::format("run of '{}': there is no service of type '{}'; {}", name(), boost::core::demangle(type.name()),
           names.empty() ? std::string("none is registered")
-                        : fmt::format("those registered are: {}", fmt::join(names, ", "))));
+                        : fmt::format("those registered are: {}", join(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }

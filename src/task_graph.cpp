@@ -8,21 +8,13 @@
 
 #include "aethergraph/detail/graph_run.hpp"
 #include "aethergraph/detail/graph_source.hpp"
+#include "aethergraph/detail/join.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
 namespace aethergraph {
 
-std::string_view to_string(node_state s) noexcept {
-  constexpr std::array<std::string_view, 7> names{
-      "waiting", "running", "stopping", "done", "failed", "cancelled", "skipped"};
-  return names[static_cast<std::size_t>(s)];
-}
-std::string_view to_string(node_kind k) noexcept {
-  constexpr std::array<std::string_view, 3> names{"call", "run", "map"};
-  return names[static_cast<std::size_t>(k)];
-}
 std::string_view to_string(task_graph::edge_kind k) noexcept {
   constexpr std::array<std::string_view, 4> names{"happens_after", "data", "order", "condition"};
   return names[static_cast<std::size_t>(k)];
@@ -149,8 +141,8 @@ std::string task_graph::pretty() const {
     text += fmt::format("{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
     if (!n.alias.empty()) text += fmt::format(" @{}", n.alias);
     if (!n.label.empty()) text += fmt::format(" #{}", n.label);
-    if (!n.inputs.empty()) text += fmt::format(" of {}", fmt::join(n.inputs, ", "));
-    if (!n.outputs.empty()) text += fmt::format(" gives {}", fmt::join(n.outputs, ", "));
+    if (!n.inputs.empty()) text += fmt::format(" of {}", detail::join(n.inputs, ", "));
+    if (!n.outputs.empty()) text += fmt::format(" gives {}", detail::join(n.outputs, ", "));
     text += fmt::format(": {}", to_string(n.state));
     if (n.start && n.end) text += fmt::format(" in {}", detail::to_text(*n.end - *n.start));
     if (n.failure) text += fmt::format(": {}", detail::message_of(n.failure));
