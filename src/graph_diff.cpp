@@ -165,7 +165,7 @@ graph_difference diff(const task_graph& before, const task_graph& after) {
 std::string graph_difference::pretty() const {
   std::string text;
   const auto add = [&](std::string_view mark, const std::vector<std::string>& all) {
-    for (const std::string& one : all) fmt::format_to(std::back_inserter(text), "{} {}\n", mark, one);
+    for (const std::string& one : all) text += fmt::format("{} {}\n", mark, one);
   };
   add("-", removed);
   add("+", added);

@@ -362,11 +362,11 @@ std::exception_ptr graph_executor::outcome() const {
       std::string id = p.id_of(f.entry);
       if (f.element != no_element) id += fmt::format("[{}]", f.element);
       if (all.size() < named)
-        fmt::format_to(std::back_inserter(text), "{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
+        text += fmt::format("{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
       const tool_info* const tool = p.entries[f.entry].tool;
       all.push_back({std::move(id), tool ? tool->name : std::string(), f.cause});
     }
-    if (all.size() > named) fmt::format_to(std::back_inserter(text), "; and {} more", all.size() - named);
+    if (all.size() > named) text += fmt::format("; and {} more", all.size() - named);
     std::string message = fmt::format("graph '{}' failed:{}", p.what.name, text);
     return std::make_exception_ptr(graph_error(message, std::move(all)));
   }

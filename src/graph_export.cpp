@@ -208,8 +208,7 @@ std::string dot_tooltip(const task_graph::node_view& n) {
 }
 
 void write_dot_node(std::string& text, const task_graph::node_view& n, std::size_t i) {
-  auto out = std::back_inserter(text);
-  fmt::format_to(out, "n{} [label=\"{}\"", i, dot_text(lines_of(n)));
+  text += fmt::format("n{} [label=\"{}\"", i, dot_text(lines_of(n)));
   switch (n.kind) {
     case node_kind::call:
       break;
@@ -221,13 +220,13 @@ void write_dot_node(std::string& text, const task_graph::node_view& n, std::size
       break;
   }
   if (n.state != node_state::waiting)
-    fmt::format_to(out, ", fillcolor=\"{}\", tooltip=\"{}\"", fill_of(n.state), dot_tooltip(n));
+    text += fmt::format(", fillcolor=\"{}\", tooltip=\"{}\"", fill_of(n.state), dot_tooltip(n));
   text += "];\n";
 }
 
 void write_dot_join(std::string& text, const task_graph::join_view& j, std::size_t i) {
   constexpr std::array<std::string_view, 5> shapes{"point", "ellipse", "hexagon", "diamond", "ellipse"};
-  fmt::format_to(std::back_inserter(text), "j{} [label=\"{}\", shape={}, style=solid];\n", i, dot_text(lines_of(j)),
+  text += fmt::format("j{} [label=\"{}\", shape={}, style=solid];\n", i, dot_text(lines_of(j)),
       shapes[static_cast<std::size_t>(j.kind)]);
 }
 
@@ -242,7 +241,7 @@ std::string mermaid_text(std::string_view s) {
     const bool is_word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || u >= 0x80;
     if (is_word || harmless.find(c) != std::string_view::npos) text += c;
     else if (c == '\n') text += "<br/>";
-    else fmt::format_to(std::back_inserter(text), "#{};", u < 0x20 ? 0x2400 + u : u == 0x7F ? 0x2421 : u);
+    else text += fmt::format("#{};", u < 0x20 ? 0x2400 + u : u == 0x7F ? 0x2421 : u);
   }
   return text;
 }
@@ -260,16 +259,15 @@ std::string mermaid_text(const std::vector<std::string>& lines) {
 
 std::string task_graph::to_dot() const {
   std::string text = "digraph aethergraph {\n";
-  auto out = std::back_inserter(text);
-  fmt::format_to(out, "  graph [label=\"{}\", labelloc=t, fontname=\"sans-serif\"];\n", dot_text(title_of(*this)));
+  text += fmt::format("  graph [label=\"{}\", labelloc=t, fontname=\"sans-serif\"];\n", dot_text(title_of(*this)));
   text += "  node [shape=box, style=filled, fillcolor=\"#ffffff\", fontname=\"sans-serif\"];\n";
   text += "  edge [fontname=\"sans-serif\", fontsize=10];\n";
   const std::size_t count = nodes().size();
   layout(*this).walk([&](const layout::box& b, std::size_t number, std::size_t depth) {
     indent(text, depth);
-    fmt::format_to(out, "subgraph cluster_{} {{\n", number);
+    text += fmt::format("subgraph cluster_{} {{\n", number);
     indent(text, depth + 1);
-    fmt::format_to(out, "label=\"{}\";\n", dot_text(b.label));
+    text += fmt::format("label=\"{}\";\n", dot_text(b.label));
   }, [&](std::size_t i, std::size_t depth) {
     indent(text, depth);
     if (i < count) write_dot_node(text, nodes()[i], i);
@@ -280,11 +278,11 @@ std::string task_graph::to_dot() const {
   });
   const auto name = [&](std::size_t i) { return i < count ? fmt::format("n{}", i) : fmt::format("j{}", i - count); };
   for (const edge_view& e : edges()) {
-    fmt::format_to(out, "  {} -> {}", name(e.from), name(e.to));
+    text += fmt::format("  {} -> {}", name(e.from), name(e.to));
     if (e.kind == edge_kind::order) text += " [style=dashed]";
     else if (e.kind == edge_kind::condition) text += " [style=dotted]";
     else if (const std::string_view p = parameter_of(*this, e); !p.empty())
-      fmt::format_to(out, " [label=\"{}\"]", dot_text(p));
+      text += fmt::format(" [label=\"{}\"]", dot_text(p));
     text += ";\n";
   }
   return text + "}\n";
@@ -292,7 +290,6 @@ std::string task_graph::to_dot() const {
 
 std::string task_graph::to_mermaid() const {
   std::string text = "flowchart TB\n";
-  auto out = std::back_inserter(text);
   const std::size_t count = nodes().size();
   std::array<bool, looks.size()> is_used{};
   using brackets = std::pair<std::string_view, std::string_view>;
@@ -300,19 +297,19 @@ std::string task_graph::to_mermaid() const {
   constexpr std::array<brackets, 5> of_joins{{{"((", "))"}, {"([", "])"}, {"{{", "}}"}, {"{", "}"}, {"([", "])"}}};
   layout(*this).walk([&](const layout::box& b, std::size_t number, std::size_t depth) {
     indent(text, depth);
-    fmt::format_to(out, "subgraph c{}[\"{}\"]\n", number, mermaid_text(std::vector{b.label}));
+    text += fmt::format("subgraph c{}[\"{}\"]\n", number, mermaid_text(std::vector{b.label}));
   }, [&](std::size_t i, std::size_t depth) {
     indent(text, depth);
     if (i < count) {
       const node_view& n = nodes()[i];
       const auto& [open, close] = of_nodes[static_cast<std::size_t>(n.kind)];
-      fmt::format_to(out, "n{}{}\"{}\"{}", i, open, mermaid_text(lines_of(n)), close);
-      if (n.state != node_state::waiting) fmt::format_to(out, ":::{}", to_string(n.state));
+      text += fmt::format("n{}{}\"{}\"{}", i, open, mermaid_text(lines_of(n)), close);
+      if (n.state != node_state::waiting) text += fmt::format(":::{}", to_string(n.state));
       is_used[static_cast<std::size_t>(n.state)] = true;
     } else {
       const join_view& j = joins()[i - count];
       const auto& [open, close] = of_joins[static_cast<std::size_t>(j.kind)];
-      fmt::format_to(out, "j{}{}\"{}\"{}", i - count, open, mermaid_text(lines_of(j)), close);
+      text += fmt::format("j{}{}\"{}\"{}", i - count, open, mermaid_text(lines_of(j)), close);
     }
     text += '\n';
   }, [&](std::size_t depth) {
@@ -326,13 +323,13 @@ std::string task_graph::to_mermaid() const {
     if (e.kind == edge_kind::order) arrow = "-.->";
     else if (e.kind == edge_kind::condition) (arrow = "-.->"), (label = "if");
     else label = mermaid_text(parameter_of(*this, e));
-    fmt::format_to(out, "  {} {}", name(e.from), arrow);
-    if (!label.empty()) fmt::format_to(out, "|\"{}\"|", label);
-    fmt::format_to(out, " {}\n", name(e.to));
+    text += fmt::format("  {} {}", name(e.from), arrow);
+    if (!label.empty()) text += fmt::format("|\"{}\"|", label);
+    text += fmt::format(" {}\n", name(e.to));
   }
   for (const look_of_state& l : looks)
     if (l.state != node_state::waiting && is_used[static_cast<std::size_t>(l.state)])
-      fmt::format_to(out, "  classDef {} fill:{},color:#000000\n", to_string(l.state), l.fill);
+      text += fmt::format("  classDef {} fill:{},color:#000000\n", to_string(l.state), l.fill);
   return text;
 }
 

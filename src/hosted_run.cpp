@@ -48,7 +48,7 @@ void hosted_base::describe(std::string& text, duration patience) const {
   if (seen == run_gate::sight::busy)
     is = "busy: a body has been computing, or blocking, for the whole time of this look\n";
   if (seen == run_gate::sight::over) is = "ending\n";
-  fmt::format_to(std::back_inserter(text), "{}, started {} ms ago: {}", id_,
+  text += fmt::format("{}, started {} ms ago: {}", id_,
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count(), is);
 }
 

@@ -1,8 +1,9 @@
 #include "aethergraph/logger.hpp"
 
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 
 #include "aethergraph/context.hpp"
@@ -19,9 +20,13 @@ std::string to_text(const log_line& line) {
 class standard_error final : public logger {
  public:
   void write(const log_line& line) override {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(line.time.time_since_epoch()).count() % 1000;
-    const std::string text = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {}\n",
-        fmt::gmtime(std::chrono::system_clock::to_time_t(line.time)), ms, to_text(line));
+    const auto ms = std::chrono::floor<std::chrono::milliseconds>(line.time);
+    const auto midnight = std::chrono::floor<std::chrono::days>(ms);
+    const std::chrono::year_month_day day(midnight);
+    const std::chrono::hh_mm_ss time(ms - midnight);
+    const std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {}\n", int{day.year()},
+        unsigned{day.month()}, unsigned{day.day()}, time.hours().count(), time.minutes().count(),
+        time.seconds().count(), time.subseconds().count(), to_text(line));
     static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));  // there is nowhere to complain
   }
 };

@@ -82,14 +82,13 @@ void progress::show(time now) {
 
 std::string progress::line(time now) const {
   std::string text = fmt::format("{} done", done_);
-  const auto out = std::back_inserter(text);
-  if (not_done_ > 0) fmt::format_to(out, ", {} not done", not_done_);
-  if (!running_.empty()) fmt::format_to(out, ", {} running", running_.size());
-  if (waiting_ > 0) fmt::format_to(out, ", {} waiting", waiting_);
-  if (now > first_) fmt::format_to(out, ", {:.1f}/s", static_cast<double>(done_ + not_done_) / seconds(now - first_));
+  if (not_done_ > 0) text += fmt::format(", {} not done", not_done_);
+  if (!running_.empty()) text += fmt::format(", {} running", running_.size());
+  if (waiting_ > 0) text += fmt::format(", {} waiting", waiting_);
+  if (now > first_) text += fmt::format(", {:.1f}/s", static_cast<double>(done_ + not_done_) / seconds(now - first_));
   if (!running_.empty()) {
     const auto slowest = std::ranges::min_element(running_, {}, [](const auto& r) { return r.second.since; });
-    fmt::format_to(out, ", slowest now {} for {:.1f} s", slowest->second.id, seconds(now - slowest->second.since));
+    text += fmt::format(", slowest now {} for {:.1f} s", slowest->second.id, seconds(now - slowest->second.since));
   }
   return text;
 }

@@ -1,19 +1,16 @@
 #include "aethergraph/detail/run_state.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
 #include <boost/core/demangle.hpp>
-#include <iterator>
-#include <map>
 #include <mutex>
 #include <utility>
 
 #include "aethergraph/channel.hpp"
-#include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/host.hpp"
+#include "aethergraph/detail/join.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -36,23 +33,6 @@ void check_supported(std::string_view run, const run_options& o, bool is_graph) 
         fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
 }
 
-/// "a sleep and a permit of a semaphore (3 times)".
-std::string together(const std::vector<std::string_view>& whats) {
-  std::vector<std::pair<std::string_view, std::size_t>> counted;
-  for (const std::string_view what : whats) {
-    const auto same = std::find_if(counted.begin(), counted.end(), [&](const auto& c) { return c.first == what; });
-    if (same == counted.end()) counted.emplace_back(what, 1);
-    else ++same->second;
-  }
-  std::string text;
-  for (const auto& [what, times] : counted) {
-    if (!text.empty()) text += " and ";
-    text += what;
-    if (times > 1) fmt::format_to(std::back_inserter(text), " ({} times)", times);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::uint64_t next_run_number() noexcept {
@@ -62,7 +42,7 @@ std::uint64_t next_run_number() noexcept {
 
 std::string to_text(duration d) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d);
-  return ms == d ? fmt::format("{}", ms) : fmt::format("{}", d);
+  return ms == d ? fmt::format("{}ms", ms.count()) : fmt::format("{}ns", d.count());
 }
 
 void run_state::begin(loop& l) {
@@ -250,52 +230,6 @@ void run_state::note_ended(
     tell(event_kind::node_ended, n, what, kind, state, cause);
 }
 
-std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_ptr& failure) {
-  return std::make_shared<const graph_source>(identity(), state_after(failure), std::move(own_log_));
-}
-
-std::shared_ptr<const graph_source> run_state::copy_graph() const {
-  recording now = log_ ? log_->copy() : recording{};
-  return std::make_shared<const graph_source>(
-      identity(), is_stopped() ? node_state::stopping : node_state::running, std::move(now));
-}
-
-void run_state::describe(std::string& text) const {
-  // What each call, or the body of each run, waits for.
-  std::map<node_number, std::vector<std::string_view>> waits;
-  for_each_wait([&](const scope& s, const cancellable_wait& w) {
-    waits[w.waiting_call ? w.waiting_call->number : s.run().number()].emplace_back(w.waits_for);
-  });
-  auto out = std::back_inserter(text);
-  const auto add_waits = [&](node_number n) {
-    if (const auto found = waits.find(n); found != waits.end()) {
-      fmt::format_to(out, ", waits for {}", together(found->second));
-      waits.erase(found);
-    }
-  };
-  const auto add_slots = [&](const run_state& r) {
-    fmt::format_to(out, ", {} of {} slots held", r.slots.held(), r.slots.capacity());
-    if (const std::size_t waiting = r.slots.waiting(); waiting > 0)
-      fmt::format_to(out, ", {} calls wait for one", waiting);
-  };
-  fmt::format_to(out, "{}", is_stopped() ? "stopping" : "running");
-  add_slots(*this);
-  add_waits(no_node);
-  text += '\n';
-  if (log_)
-    log_->for_each_live([&](node_number n, const node_record& r) {
-      const bool is_stopping = r.state == node_state::running && r.live->is_stopped();
-      // A nested run is stopped by way of itself, but is a node of the run around it: and that is never declared here.
-      const std::string id = is_declared(n) ? r.live->run().root_node_id(n, r.tool->name) : node_id(n, r.tool->name);
-      fmt::format_to(out, "  {} ({}) {}", id, log_->path(n), to_string(is_stopping ? node_state::stopping : r.state));
-      if (r.kind == node_kind::run && r.state == node_state::running) add_slots(r.live->run());
-      add_waits(n);
-      text += '\n';
-    });
-  for (const auto& [n, whats] : waits)
-    fmt::format_to(out, "  call {}, which is not recorded, waits for {}\n", n, together(whats));
-}
-
 key_value_store& run_state::kv() const {
   static std::mutex making;  // bodies on worker threads ask, too
   const std::lock_guard lock(making);
@@ -340,7 +274,7 @@ void* run_state::service(std::type_index type) const {
   throw service_error(
       fmt::format("run of '{}': there is no service of type '{}'; {}", name(), boost::core::demangle(type.name()),
           names.empty() ? std::string("none is registered")
-                        : fmt::format("those registered are: {}", fmt::join(names, ", "))));
+                        : fmt::format("those registered are: {}", join(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }

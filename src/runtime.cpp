@@ -216,7 +216,7 @@ std::string runtime::dump() const {
   const auto runs = state_->runs();
   std::string text = fmt::format("{} live runs", runs.size());
   if (const auto& permits = state_->permits())
-    fmt::format_to(std::back_inserter(text), ", {} of {} permits held", permits_held(), permits->capacity());
+    text += fmt::format(", {} of {} permits held", permits_held(), permits->capacity());
   text += '\n';
   for (const auto& run : runs) run->describe(text, std::chrono::milliseconds(100));
   return text;

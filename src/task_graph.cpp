@@ -1,6 +1,5 @@
 #include "aethergraph/task_graph.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,21 +8,13 @@
 
 #include "aethergraph/detail/graph_run.hpp"
 #include "aethergraph/detail/graph_source.hpp"
+#include "aethergraph/detail/join.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
 namespace aethergraph {
 
-std::string_view to_string(node_state s) noexcept {
-  constexpr std::array<std::string_view, 7> names{
-      "waiting", "running", "stopping", "done", "failed", "cancelled", "skipped"};
-  return names[static_cast<std::size_t>(s)];
-}
-std::string_view to_string(node_kind k) noexcept {
-  constexpr std::array<std::string_view, 3> names{"call", "run", "map"};
-  return names[static_cast<std::size_t>(k)];
-}
 std::string_view to_string(task_graph::edge_kind k) noexcept {
   constexpr std::array<std::string_view, 4> names{"happens_after", "data", "order", "condition"};
   return names[static_cast<std::size_t>(k)];
@@ -131,8 +122,7 @@ std::vector<std::string> task_graph::upstream(std::string_view id) const { retur
 
 std::string task_graph::pretty() const {
   std::string text;
-  auto out = std::back_inserter(text);
-  fmt::format_to(out, "{}: {}\n", id(), to_string(state()));
+  text += fmt::format("{}: {}\n", id(), to_string(state()));
   const std::vector<node_view>& all = nodes();
   std::vector<std::vector<std::size_t>> children(all.size() + 1);  // the last: of the run itself
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -148,19 +138,19 @@ std::string task_graph::pretty() const {
     const auto [i, depth] = todo.back();
     todo.pop_back();
     const node_view& n = all[i];
-    fmt::format_to(out, "{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
-    if (!n.alias.empty()) fmt::format_to(out, " @{}", n.alias);
-    if (!n.label.empty()) fmt::format_to(out, " #{}", n.label);
-    if (!n.inputs.empty()) fmt::format_to(out, " of {}", fmt::join(n.inputs, ", "));
-    if (!n.outputs.empty()) fmt::format_to(out, " gives {}", fmt::join(n.outputs, ", "));
-    fmt::format_to(out, ": {}", to_string(n.state));
-    if (n.start && n.end) fmt::format_to(out, " in {}", detail::to_text(*n.end - *n.start));
-    if (n.failure) fmt::format_to(out, ": {}", detail::message_of(n.failure));
+    text += fmt::format("{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
+    if (!n.alias.empty()) text += fmt::format(" @{}", n.alias);
+    if (!n.label.empty()) text += fmt::format(" #{}", n.label);
+    if (!n.inputs.empty()) text += fmt::format(" of {}", detail::join(n.inputs, ", "));
+    if (!n.outputs.empty()) text += fmt::format(" gives {}", detail::join(n.outputs, ", "));
+    text += fmt::format(": {}", to_string(n.state));
+    if (n.start && n.end) text += fmt::format(" in {}", detail::to_text(*n.end - *n.start));
+    if (n.failure) text += fmt::format(": {}", detail::message_of(n.failure));
     text += '\n';
     enter(i, depth + 1);
   }
   if (const folded_nodes f = folded(); f.total() > 0)
-    fmt::format_to(out, "  and {} older: {} done, {} failed, {} cancelled, {} skipped\n", f.total(), f.done, f.failed,
+    text += fmt::format("  and {} older: {} done, {} failed, {} cancelled, {} skipped\n", f.total(), f.done, f.failed,
         f.cancelled, f.skipped);
   return text;
 }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "aethergraph/detail/join.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/resource_pool.hpp"
 
@@ -29,8 +30,8 @@ std::string problem_of_names(
 
 std::string title_of(std::string_view name, const boundary& b) {
   std::string title(name);
-  if (!b.in.empty()) title += fmt::format("({})", fmt::join(b.in, ", "));
-  if (!b.out.empty()) title += fmt::format(" -> {}", fmt::join(b.out, ", "));
+  if (!b.in.empty()) title += fmt::format("({})", join(b.in, ", "));
+  if (!b.out.empty()) title += fmt::format(" -> {}", join(b.out, ", "));
   return title;
 }
 
@@ -89,7 +90,7 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
   // Names may contain anything, so that they stand in the key behind their lengths.
   std::string key;
   const auto add = [&key](
-                       std::string_view part) { fmt::format_to(std::back_inserter(key), "{}:{}", part.size(), part); };
+                       std::string_view part) { key += fmt::format("{}:{}", part.size(), part); };
   add(name);
   add(o.version);
   add(o.label);
