@@ -361,8 +361,7 @@ std::exception_ptr graph_executor::outcome() const {
     for (const failed_entry& f : failures_) {
       std::string id = p.id_of(f.entry);
       if (f.element != no_element) id += fmt::format("[{}]", f.element);
-      if (all.size() < named)
-        text += fmt::format("{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
+      if (all.size() < named) text += fmt::format("{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
       const tool_info* const tool = p.entries[f.entry].tool;
       all.push_back({std::move(id), tool ? tool->name : std::string(), f.cause});
     }

@@ -89,8 +89,7 @@ const tool_info* intern_tool(std::string_view name, const tool_options& o, bound
     problem = problem_of_names(title, "outputs", names.out, names.parts > 0 ? names.parts : names.out.size());
   // Names may contain anything, so that they stand in the key behind their lengths.
   std::string key;
-  const auto add = [&key](
-                       std::string_view part) { key += fmt::format("{}:{}", part.size(), part); };
+  const auto add = [&key](std::string_view part) { key += fmt::format("{}:{}", part.size(), part); };
   add(name);
   add(o.version);
   add(o.label);
