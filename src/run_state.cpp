@@ -66,7 +66,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
-  slots.set_capacity(static_cast<std::uint32_t>(cap.value_or(4)));
+  slots.set_capacity(static_cast<std::size_t>(cap.value_or(4)));
   host* const h = l.host();
   has_begun_ = true;
   if (h) permits_ = h->permits;

@@ -91,6 +91,7 @@ class model {
 };
 
 void never(detail::ready_item&) noexcept {}
+void start_body(fake_call& c) { ::new (&c.body) detail::calling_body; }
 
 }  // namespace
 
@@ -119,7 +120,8 @@ TEST_CASE("the scheduler agrees with its model over random families, caps and ca
         if (!running.empty() && random() % 3 > 0) c.parent_call = pick(running);
         c.caller = c.parent_call;
         const bool starts = slots.acquire(c);
-        if (!starts) slots.wait(c, 0, &never);
+        if (starts) start_body(c);
+        else slots.wait(c, 0, &never);
         agrees = agrees && starts == expected.acquire(c);
         if (c.parent_call) c.parent_call->open_children.push_back(&c);
         (starts ? running : waiting).push_back(&c);
@@ -136,6 +138,7 @@ TEST_CASE("the scheduler agrees with its model over random families, caps and ca
         running.erase(std::find(running.begin(), running.end(), &c));
         if (c.parent_call) std::erase(c.parent_call->open_children, &c);
         if (next) {
+          start_body(*next);
           std::erase(waiting, next);
           running.push_back(next);
         }

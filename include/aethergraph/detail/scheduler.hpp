@@ -90,7 +90,7 @@ struct call_state : control_owner, body_operation, environment {
 //            held() is the sum of max(1, k) over the families of the run's top-level calls.
 class scheduler {
  public:
-  void set_capacity(std::uint32_t slots) noexcept { capacity_ = free_ = least_free_ = slots; }
+  void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = static_cast<std::uint32_t>(slots); }
   [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   /// How many calls wait for a slot. Complexity: linear in them.
