@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "aethergraph/detail/graph_source.hpp"
-#include "aethergraph/detail/join.hpp"
+#include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -184,7 +184,7 @@ class view_maker {
       text += type_name(*p.entries[i].ops->type);
     }
     text += ") -> ";
-    if (!p.what.outputs.empty()) text += fmt::format("{}: ", join(p.what.outputs, ", "));
+    if (!p.what.outputs.empty()) text += fmt::format("{}: ", joined(p.what.outputs, ", "));
     return text + type_name(*p.result_ops->type);
   }
 

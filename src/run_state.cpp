@@ -10,7 +10,7 @@
 
 #include "aethergraph/channel.hpp"
 #include "aethergraph/detail/host.hpp"
-#include "aethergraph/detail/join.hpp"
+#include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -273,7 +273,7 @@ void* run_state::service(std::type_index type) const {
   }
   throw service_error(fmt::format("run of '{}': there is no service of type '{}'; {}", name(),
       boost::core::demangle(type.name()),
-      names.empty() ? std::string("none is registered") : fmt::format("those registered are: {}", join(names, ", "))));
+      names.empty() ? std::string("none is registered") : fmt::format("those registered are: {}", joined(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }

@@ -8,7 +8,7 @@
 
 #include "aethergraph/detail/graph_run.hpp"
 #include "aethergraph/detail/graph_source.hpp"
-#include "aethergraph/detail/join.hpp"
+#include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -141,8 +141,8 @@ std::string task_graph::pretty() const {
     text += fmt::format("{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
     if (!n.alias.empty()) text += fmt::format(" @{}", n.alias);
     if (!n.label.empty()) text += fmt::format(" #{}", n.label);
-    if (!n.inputs.empty()) text += fmt::format(" of {}", detail::join(n.inputs, ", "));
-    if (!n.outputs.empty()) text += fmt::format(" gives {}", detail::join(n.outputs, ", "));
+    if (!n.inputs.empty()) text += fmt::format(" of {}", detail::joined(n.inputs, ", "));
+    if (!n.outputs.empty()) text += fmt::format(" gives {}", detail::joined(n.outputs, ", "));
     text += fmt::format(": {}", to_string(n.state));
     if (n.start && n.end) text += fmt::format(" in {}", detail::to_text(*n.end - *n.start));
     if (n.failure) text += fmt::format(": {}", detail::message_of(n.failure));

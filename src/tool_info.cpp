@@ -8,7 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "aethergraph/detail/join.hpp"
+#include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/resource_pool.hpp"
 
@@ -30,8 +30,8 @@ std::string problem_of_names(
 
 std::string title_of(std::string_view name, const boundary& b) {
   std::string title(name);
-  if (!b.in.empty()) title += fmt::format("({})", join(b.in, ", "));
-  if (!b.out.empty()) title += fmt::format(" -> {}", join(b.out, ", "));
+  if (!b.in.empty()) title += fmt::format("({})", joined(b.in, ", "));
+  if (!b.out.empty()) title += fmt::format(" -> {}", joined(b.out, ", "));
   return title;
 }
 

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "aethergraph/detail/join.hpp"
+#include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/trace.hpp"
 #include "aethergraph/error.hpp"
 
@@ -95,7 +95,7 @@ void trace::check_order() const {
     if (p.entries[b].is_node()) cycle.insert(cycle.begin(), p.id_of(b));
   cycle.insert(cycle.begin(), p.id_of(e));
   throw build_error(
-      fmt::format("graph '{}' has a cycle: {}; no call can wait for itself", p.what.name, join(cycle, " -> ")));
+      fmt::format("graph '{}' has a cycle: {}; no call can wait for itself", p.what.name, joined(cycle, " -> ")));
 }
 
 void trace::check_reads() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # count_instructions.sh DRIVER [--record]: instructions per item, compared with those recorded in instructions.txt, which
 # are g++ 12's. `sh cmake/dev.sh instructions` calls it.
-# Fails when an item costs over 5 % more than recorded; --record rewrites the record.
+# Fails when an item costs over 3 % more than recorded; --record rewrites the record.
 set -eu
 driver=$1
 record=${2:-}
@@ -32,11 +32,11 @@ $mode $now"
   [ "$record" = --record ] && continue
   before=$(sed -n "s/^$mode //p" "$recorded")
   echo "$mode: $now instructions, recorded: $before"
-  if [ $((now * 100)) -gt $((before * 105)) ]; then
-    echo "$mode has become more than 5 % dearer" >&2
+  if [ $((now * 100)) -gt $((before * 103)) ]; then
+    echo "$mode has become more than 3 % dearer" >&2
     status=1
-  elif [ $((now * 100)) -lt $((before * 95)) ]; then
-    echo "$mode has become more than 5 % cheaper: keep it so with --record"
+  elif [ $((now * 100)) -lt $((before * 97)) ]; then
+    echo "$mode has become more than 3 % cheaper: keep it so with --record"
   fi
 done
 if [ "$record" = --record ]; then

@@ -151,7 +151,7 @@ class graph_executor : public declared_nodes, ready_item {
     f.destroy(f);
   }
   /// A call that needed no operation has returned, and its value is there.
-  void call_returned(std::uint32_t e) noexcept {
+  [[gnu::always_inline]] void call_returned(std::uint32_t e) noexcept {
     state_[e] = static_cast<std::uint8_t>(node_state::done);
     if (is_watched_) [[unlikely]]
       tell_ended(e, nullptr);

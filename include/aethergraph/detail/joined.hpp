@@ -1,4 +1,4 @@
-// join: texts, one after the other.
+// joined: texts, one after the other.
 #pragma once
 
 #include <string>
@@ -8,6 +8,6 @@
 namespace aethergraph::detail {
 
 /// `fmt::join`, which would instantiate fmt's formatting of strings in each object.
-[[nodiscard]] std::string join(const std::vector<std::string>& all, std::string_view between);
+[[nodiscard]] std::string joined(const std::vector<std::string>& all, std::string_view between);
 
 }  // namespace aethergraph::detail
