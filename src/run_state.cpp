@@ -271,9 +271,10 @@ void* run_state::service(std::type_index type) const {
     if (void* object = h->services->find(type)) return object;
     h->services->add_names(names);
   }
-  throw service_error(fmt::format("run of '{}': there is no service of type '{}'; {}", name(),
-      boost::core::demangle(type.name()),
-      names.empty() ? std::string("none is registered") : fmt::format("those registered are: {}", joined(names, ", "))));
+  throw service_error(
+      fmt::format("run of '{}': there is no service of type '{}'; {}", name(), boost::core::demangle(type.name()),
+          names.empty() ? std::string("none is registered")
+                        : fmt::format("those registered are: {}", joined(names, ", "))));
 }
 
 std::string_view run_state::name() const noexcept { return what_->name; }
