@@ -28,9 +28,8 @@ const ag::graphify primes_below{"primes_below", [](int end, int parts) {
 }};
 
 const ag::graph_fn search{"search", [](int end, int parts) -> ag::task<int> {
-  const auto counts = co_await ag::gather(std::views::iota(0, parts) | std::views::transform([=](int i) {
-    return count_primes(end / parts * i, end / parts * (i + 1));
-  }));
+  const auto part = [&](int i) { return count_primes(end / parts * i, end / parts * (i + 1)); };
+  const auto counts = co_await ag::gather(std::views::iota(0, parts) | std::views::transform(part));
   co_return co_await add(counts);
 }};
 

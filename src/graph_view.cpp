@@ -13,22 +13,13 @@
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/detail/visitor.hpp"
 
 namespace aethergraph::detail {
 
 namespace {
 
 constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
-
-template <class Fn>
-class visitor final : public ref_visitor {
- public:
-  explicit visitor(Fn fn) : fn_(std::move(fn)) {}
-  void see(std::uint32_t parameter, value_ref r) override { fn_(parameter, r); }
-
- private:
-  Fn fn_;
-};
 
 std::string type_name(const std::type_info& t) {
   std::string name = boost::core::demangle(t.name());

@@ -101,14 +101,14 @@ std::vector<std::string> task_graph::reachable(std::string_view id, bool forward
   std::vector<std::vector<std::size_t>> next(nodes().size() + joins().size());
   for (const edge_view& e : edges()) next[forward ? e.from : e.to].push_back(forward ? e.to : e.from);
   std::vector<bool> is_reached(next.size());
-  std::vector<std::size_t> todo{static_cast<std::size_t>(from - nodes().data())};
-  while (!todo.empty()) {
-    const std::size_t here = todo.back();
-    todo.pop_back();
+  std::vector<std::size_t> ahead{static_cast<std::size_t>(from - nodes().data())};
+  while (!ahead.empty()) {
+    const std::size_t here = ahead.back();
+    ahead.pop_back();
     for (const std::size_t n : next[here]) {
       if (is_reached[n]) continue;
       is_reached[n] = true;
-      todo.push_back(n);
+      ahead.push_back(n);
     }
   }
   std::vector<std::string> ids;
@@ -129,14 +129,14 @@ std::string task_graph::pretty() const {
     const node_view* parent = all[i].parent.empty() ? nullptr : find(all[i].parent);
     children[parent ? static_cast<std::size_t>(parent - all.data()) : all.size()].push_back(i);
   }
-  std::vector<std::pair<std::size_t, std::size_t>> todo;  // nodes with their depths, the next one last
+  std::vector<std::pair<std::size_t, std::size_t>> ahead;  // nodes with their depths, the next one last
   auto enter = [&](std::size_t parent, std::size_t depth) {
-    for (auto c = children[parent].rbegin(); c != children[parent].rend(); ++c) todo.emplace_back(*c, depth);
+    for (auto c = children[parent].rbegin(); c != children[parent].rend(); ++c) ahead.emplace_back(*c, depth);
   };
   enter(all.size(), 1);
-  while (!todo.empty()) {
-    const auto [i, depth] = todo.back();
-    todo.pop_back();
+  while (!ahead.empty()) {
+    const auto [i, depth] = ahead.back();
+    ahead.pop_back();
     const node_view& n = all[i];
     text += fmt::format("{:{}}{} ({})", "", 2 * std::min<std::size_t>(depth, 40), n.id, n.path);
     if (!n.alias.empty()) text += fmt::format(" @{}", n.alias);

@@ -9,24 +9,10 @@
 
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/trace.hpp"
+#include "aethergraph/detail/visitor.hpp"
 #include "aethergraph/error.hpp"
 
 namespace aethergraph::detail {
-
-namespace {
-
-/// A visitor that is a function object.
-template <class Fn>
-class visitor final : public ref_visitor {
- public:
-  explicit visitor(Fn fn) : fn_(std::move(fn)) {}
-  void see(std::uint32_t parameter, value_ref r) override { fn_(parameter, r); }
-
- private:
-  Fn fn_;
-};
-
-}  // namespace
 
 void trace::check_names() const {
   const plan& p = *plan_;

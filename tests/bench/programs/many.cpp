@@ -45,8 +45,8 @@ const ag::tool sleep{"sleep", [](int x, ag::duration d) -> ag::task<int> {
 }};
 const ag::graph_fn sleepers{"sleepers", [](int n) -> ag::task<std::int64_t> {
   const ag::duration d = long_enough(n);
-  co_return sum_of(
-      co_await ag::gather(std::views::iota(0, n) | std::views::transform([d](int i) { return sleep(i, d); })));
+  const auto one = [&d](int i) { return sleep(i, d); };
+  co_return sum_of(co_await ag::gather(std::views::iota(0, n) | std::views::transform(one)));
 }};
 
 const ag::tool wait{"wait", [](int x, ag::queue<int>* go) -> ag::task<int> {
@@ -54,8 +54,8 @@ const ag::tool wait{"wait", [](int x, ag::queue<int>* go) -> ag::task<int> {
   co_return x;
 }};
 ag::task<std::int64_t> wait_all(int n, ag::queue<int>* go) {
-  co_return sum_of(
-      co_await ag::gather(std::views::iota(0, n) | std::views::transform([go](int i) { return wait(i, go); })));
+  const auto one = [&go](int i) { return wait(i, go); };
+  co_return sum_of(co_await ag::gather(std::views::iota(0, n) | std::views::transform(one)));
 }
 ag::task<> close(ag::queue<int>* go) {
   go->close();
