@@ -98,10 +98,10 @@ class edge_texts {
       bool is_condition;  // it decided whether that was made
       auto operator<=>(const step&) const = default;
     };
-    std::vector<step> todo{{from, false, false}};
+    std::vector<step> ahead{{from, false, false}};
     std::set<step> seen;
-    for (std::size_t next = 0; next < todo.size(); ++next) {
-      const step here = todo[next];
+    for (std::size_t next = 0; next < ahead.size(); ++next) {
+      const step here = ahead[next];
       for (const task_graph::edge_view* e : out_[here.at]) {
         if (!is_passed_through(e->to)) {
           fn(*e, here.is_choice, here.is_condition);
@@ -109,7 +109,7 @@ class edge_texts {
         }
         const step there{e->to, here.is_choice || graph_.joins()[e->to - count_].kind == task_graph::join_kind::any_of,
             here.is_condition || e->kind == task_graph::edge_kind::condition};
-        if (seen.insert(there).second) todo.push_back(there);
+        if (seen.insert(there).second) ahead.push_back(there);
       }
     }
   }

@@ -10,6 +10,7 @@
 
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/detail/visitor.hpp"
 
 namespace aethergraph::detail {
 
@@ -258,13 +259,9 @@ void graph_executor::skip_waiting() noexcept {
 
 void graph_executor::release_reads(std::uint32_t e) noexcept {
   if (!(flags_[e] & plan::reads_tracked)) return;
-  struct releaser final : ref_visitor {
-    explicit releaser(graph_executor& x) noexcept : ex(x) {}
-    void see(std::uint32_t, value_ref r) override {
-      if (ex.plan_->entries[r.entry].ops->is_tracked) ex.release_read(r.entry);
-    }
-    graph_executor& ex;
-  } release(*this);
+  visitor release([this](std::uint32_t, value_ref r) {
+    if (plan_->entries[r.entry].ops->is_tracked) release_read(r.entry);
+  });
   plan_->visit_reads(e, release);
 }
 
@@ -374,20 +371,16 @@ std::exception_ptr graph_executor::outcome() const {
     return entry_state::state(s) != node_state::done && !(s & entry_state::after_condition);
   }))
     return scope_.stop_error();
-  struct finder final : ref_visitor {
-    explicit finder(const graph_executor& x) noexcept : ex(x) {}
-    void see(std::uint32_t, value_ref r) override {
-      if (!ex.has_value(r) && missing.empty()) missing = ex.plan_->id_of(r.entry);
-    }
-    const graph_executor& ex;
-    std::string missing;
-  } find(*this);
+  std::string missing;
+  visitor find([&](std::uint32_t, value_ref r) {
+    if (!has_value(r) && missing.empty()) missing = p.id_of(r.entry);
+  });
   p.result_ops->visit(p.result, find);
-  if (find.missing.empty()) return nullptr;
+  if (missing.empty()) return nullptr;
   return std::make_exception_ptr(graph_error(
       fmt::format("graph '{}' has no result: '{}' was skipped, since a condition was false; give the branch a way out "
                   "with ag::value_or or ag::any_of",
-          p.what.name, find.missing),
+          p.what.name, missing),
       {}));
 }
 

@@ -247,21 +247,21 @@ class view_maker {
     if (!is_any) return {};
     const plan& p = *g.declared;
     std::vector<std::uint32_t> found(p.size());
-    std::vector<std::uint32_t> todo;
+    std::vector<std::uint32_t> ahead;
     for (std::uint32_t e = 0; e < p.size(); ++e) {
       const node_state s = entry_state::state(g.states.states[e]);
       if (s != node_state::failed && s != node_state::cancelled) continue;
       found[e] = e + 1;
-      todo.push_back(e);
+      ahead.push_back(e);
     }
-    while (!todo.empty()) {
-      const std::uint32_t e = todo.back();
-      todo.pop_back();
+    while (!ahead.empty()) {
+      const std::uint32_t e = ahead.back();
+      ahead.pop_back();
       for (std::uint32_t s = p.first_successor[e]; s < p.first_successor[e + std::size_t{1}]; ++s) {
         const std::uint32_t next = p.successors[s] & ~plan::tolerant;
         if (found[next] != 0) continue;
         found[next] = found[e];
-        todo.push_back(next);
+        ahead.push_back(next);
       }
     }
     return found;
@@ -341,13 +341,13 @@ class view_maker {
   /// The path of a node or join. What it stands in may have been folded: that part is then "…".
   const std::string& path_of(node_number n) {
     // From the outermost that has no path yet inwards, without recursion: nests may be deep.
-    std::vector<node_number> todo{n};
+    std::vector<node_number> ahead{n};
     for (;;) {
-      const node_number outer = place_of(todo.back()).within;
+      const node_number outer = place_of(ahead.back()).within;
       if (outer == no_node || index_of(outer) == nowhere || !path_at(outer).empty()) break;
-      todo.push_back(outer);
+      ahead.push_back(outer);
     }
-    for (; !todo.empty(); todo.pop_back()) path_at(todo.back()) = extend(place_of(todo.back()));
+    for (; !ahead.empty(); ahead.pop_back()) path_at(ahead.back()) = extend(place_of(ahead.back()));
     return path_at(n);
   }
   std::string& path_at(node_number n) {

@@ -86,8 +86,8 @@ std::int64_t run_agents(int n) {
 }
 const ag::graph_fn crowd{"crowd", [](int n) -> ag::task<std::int64_t> {
   const ag::duration d = long_enough(n);
-  co_return sum_of(
-      co_await ag::gather(std::views::iota(0, n) | std::views::transform([d](int i) { return agent(i, d); })));
+  const auto one = [&d](int i) { return agent(i, d); };
+  co_return sum_of(co_await ag::gather(std::views::iota(0, n) | std::views::transform(one)));
 }};
 
 // --- the same with Asio alone

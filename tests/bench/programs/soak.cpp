@@ -139,10 +139,11 @@ ag::task<> take_step(dice& d) {
       break;
     }
     case 8: {
-      const auto r = co_await ag::as_result(ag::with_group([x](ag::task_group& g) -> ag::task<> {
+      const auto spawn_all = [&x](ag::task_group& g) -> ag::task<> {
         for (int i = 0; i < 10; ++i) g.spawn(limited(x + i));
         co_return;
-      }));
+      };
+      const auto r = co_await ag::as_result(ag::with_group(spawn_all));
       check(r.has_value() || r.error());
       break;
     }
