@@ -22,6 +22,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <tuple>
 
 #include "aethergraph/as_result.hpp"
 #include "aethergraph/detail/one_shot.hpp"
@@ -323,6 +324,7 @@ class process {
   task<> watch() {
     const auto r = co_await as_result(wait_for_end(ended_));
     if (r.has_value()) co_return;
+    is_asked_to_stop_ = true;
     if (is_left_alone_) end_.cancel();
     std::rethrow_exception(r.error());
   }
@@ -378,7 +380,9 @@ class process {
 
   task<> wait_for_all() {
     is_left_alone_ = true;
-    static_cast<void>(co_await end_.async_wait(end_.wait_read, asio::as_tuple(use_task)));
+    // A wait may also end for nothing: by an event that was meant for an earlier descriptor of the same number.
+    for (boost::system::error_code failed; !failed && !is_asked_to_stop_ && !group_.has_ended();)
+      std::tie(failed) = co_await end_.async_wait(end_.wait_read, asio::as_tuple(use_task));
     is_left_alone_ = false;
     if (!group_.has_ended()) group_.signal(SIGTERM);
     const auto patience =
@@ -412,7 +416,8 @@ class process {
   asio::posix::stream_descriptor end_;  // readable when the program has ended
   asio::steady_timer timer_;
   detail::one_shot ended_;
-  bool is_left_alone_ = false;  // nobody has been asked to stop yet
+  bool is_left_alone_ = false;  // it is waited for, and nobody has been asked to stop yet
+  bool is_asked_to_stop_ = false;
   bool is_over_ = false;
 };
 

@@ -446,7 +446,11 @@ TEST_CASE("processes of runs on different threads do not hold each other's files
     std::vector<ag::run_handle<ag::process_result>> handles;
     for (int i = 0; i < 30; ++i)
       handles.push_back(ag::start(rt, ag::run_process(shell(i % 3 ? "cat" : "sleep 0.2; cat"), {.input = "mine"})));
-    for (const auto& h : handles) CHECK(h.get().out == "mine");
+    for (const auto& h : handles) {
+      const ag::process_result r = h.get();
+      CHECK(r.signal == 0);
+      CHECK(r.out == "mine");
+    }
   }
   s.check_clean();
 }
