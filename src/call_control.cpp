@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "aethergraph/circuit_breaker.hpp"
+#include "aethergraph/detail/recorded_call.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/rate_limit.hpp"
 
 namespace aethergraph::detail {
 
 namespace {
+
+const call_controls none;
 
 /// A number in [0, 1) that follows from these.
 double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) noexcept {
@@ -26,8 +29,13 @@ double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) 
 
 }  // namespace
 
-call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks) noexcept
-    : call_(c), tool_(tool), controls_(*tool.controls), hooks_(hooks), outer_(c.cancellation) {
+call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot)
+    : call_(c),
+      tool_(tool),
+      controls_(tool.controls ? *tool.controls : none),
+      hooks_(hooks),
+      outer_(c.cancellation),
+      has_slot_(has_slot) {
   on_expiry = &timer_expired;
   on_cancel = &cancelled;
   pool_wait_.owner = this;
@@ -39,9 +47,11 @@ call_control::call_control(call_state& c, const tool_info& tool, const attempt_h
     self.stop_waiting();
     self.acquire();
   };
+  if (durable_run* d = run().durable()) recorded_ = std::make_unique<recorded_call>(*this, *d);
 }
 
 call_control::~call_control() {
+  recorded_.reset();
   // Only when the run is torn down does it wait still, or hold anything.
   if (step_ == step::pool && !controls_.pool->leave(pool_wait_)) has_permits_ = true;
   stop_waiting_for_token();
@@ -53,6 +63,7 @@ run_state& call_control::run() const noexcept { return outer_->run(); }
 loop& call_control::home() const noexcept { return outer_->home(); }
 
 void call_control::begin() noexcept {
+  if (recorded_ && !recorded_->begin()) return;
   if (home().may_start_here()) acquire();
   else go_on_from_the_list();
 }
@@ -104,6 +115,9 @@ void call_control::cancelled(cancellable_wait& w) noexcept {
     case step::rate:
     case step::backoff:
       self.home().remove_timer(self);
+      break;
+    case step::journal:
+      if (!self.recorded_->give_up()) return;  // it has ended before, or may have: what was recorded says
       break;
     case step::none:
     case step::slot:
@@ -237,6 +251,7 @@ void call_control::refuse() noexcept {
 
 void call_control::start_attempt() noexcept {
   ++attempts_;
+  if (recorded_) recorded_->attempt_starts();
   step_ = step::body;
   attempt_scope_.emplace().open(*outer_);
   call_.cancellation = &*attempt_scope_;
@@ -267,8 +282,8 @@ void call_control::attempt_ended() noexcept {
   }
   const bool was_stopped = outer_->is_stopped() && error && is_cancellation(error);
   leave_breaker(error != nullptr, was_stopped);
-  release_all();
   if (!error || outer_->is_stopped() || !is_worth_another_attempt(error)) return end();
+  release_all();
   run().note_attempt_failed(call_, tool_, error);
   const duration d = delay_after(error);
   sleep_for(d, step::backoff, "the time of its next attempt");
@@ -333,6 +348,11 @@ void call_control::end_with(std::exception_ptr e) noexcept {
 
 void call_control::end() noexcept {
   stop_waiting_for_token();
+  // In a durable run it keeps its slot until its end is safe.
+  if (!recorded_ || !recorded_->end()) end_for_good();
+}
+
+void call_control::end_for_good() noexcept {
   release_all();
   hooks_.note_end(call_);
   home().make_ready(call_, &body_operation::finish);

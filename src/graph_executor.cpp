@@ -74,7 +74,7 @@ void graph_executor::open(environment& e, receiver& r) {
   scope_.open(e);
   run_state& run = scope_.run();
   stops_on_failure_ = run.options().on_error == on_error::stop;
-  calls_directly_ = !run.permits();
+  calls_directly_ = !run.has_gates();
   if (run.is_parallel()) {
     workers_ = &home().workers();
     workers_wait_.on_cancel = [](cancellable_wait& w) noexcept {

@@ -32,12 +32,14 @@ loop::not_in_a_loop::~not_in_a_loop() { current_loop = here_; }
 void loop::drain() noexcept {
   const stepping here(*this);
   if (crew_) crew_->begin_step();
-  steps_left_ = steps_between_looks;
-  while (!ready_.empty() && steps_left_ > 0) {
-    --steps_left_;
-    ready_item& i = next_ready();
-    i.on_ready(i);
-  }
+  do {
+    steps_left_ = steps_between_looks;
+    while (!ready_.empty() && steps_left_ > 0) {
+      --steps_left_;
+      ready_item& i = next_ready();
+      i.on_ready(i);
+    }
+  } while (turns_ && ready_.empty() && turns_->take_turn());
 }
 
 loop::look_from_outside::look_from_outside(loop& l) noexcept : loop_(l), here_(current()) {}

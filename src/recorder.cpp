@@ -1,7 +1,11 @@
 #include "aethergraph/detail/recorder.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <new>
+#include <string_view>
 
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/detail/plan.hpp"
@@ -174,6 +178,55 @@ std::string recorder::path(node_number n) const {
   for (auto p = outwards.rbegin(); p != outwards.rend(); ++p)
     if (*p) append_place(text, **p);
     else text = "…";
+  return text;
+}
+
+std::size_t recorder::failed_attempts(node_number n) const noexcept {
+  if (n & join_bit) return 0;
+  if (is_declared(n)) {
+    const auto found = declared_.find(graph_of(n));
+    return found == declared_.end() || !found->second.live ? 0 : found->second.live->failed_attempts(entry_of(n));
+  }
+  if (!older_) return 0;
+  const auto found = older_->failed_attempts.find(n);
+  return found == older_->failed_attempts.end() ? 0 : found->second.size();
+}
+
+std::string recorder::replay_path(node_number n) const {
+  const std::optional<place> p = place_of(n);
+  std::string text;
+  if (is_declared(n)) {
+    const declared_run& g = declared_.at(graph_of(n));
+    text = (g.run == no_node ? std::string() : replay_path(g.run)) + ':';
+    // What has a meaning in paths is written as in addresses of the web.
+    for (const char c : g.declared->id_of(entry_of(n)))
+      if (std::string_view("/~:.%").find(c) == std::string_view::npos) text += c;
+      else fmt::format_to(std::back_inserter(text), "%{:02X}", c);
+  } else if (p) {
+    text = replay_path(*p);
+  }
+  return text;
+}
+
+std::string recorder::replay_path(const place& p) const {
+  // Outwards, in a loop: nesting may be deep.
+  std::vector<place> outwards{p};
+  std::string text;
+  for (node_number n = p.within; n != no_node;) {
+    if (is_declared(n)) {
+      text = replay_path(n);
+      break;
+    }
+    const std::optional<place> next = place_of(n);
+    if (!next) break;
+    outwards.push_back(*next);
+    n = next->within;
+  }
+  for (auto at = outwards.rbegin(); at != outwards.rend(); ++at) {
+    if (const std::size_t failed = at->within == no_node ? 0 : failed_attempts(at->within); failed > 0)
+      text += '~' + std::to_string(failed + 1);
+    append_place(text, *at);
+  }
   return text;
 }
 

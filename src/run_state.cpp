@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aethergraph/channel.hpp"
+#include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
@@ -21,16 +22,24 @@ namespace aethergraph::detail {
 
 namespace {
 
-void check_supported(std::string_view run, const run_options& o, bool is_graph) {
+void check_supported(std::string_view run, const run_options& o, bool is_graph, bool is_nested) {
   if (!is_graph && o.on_error != on_error::stop)
     throw option_error(fmt::format(
         "run of '{}': the option `on_error` is for static graphs, whose nodes have dependents; leave it out "
         "for an agent, whose body decides what a failure means",
         run));
-  const char* field = o.store ? "store" : !o.run_id.empty() ? "run_id" : nullptr;
-  if (field)
+  if (o.store && o.run_id.empty())
+    throw option_error(fmt::format(
+        "run of '{}': it has a `store`, but no `run_id`, by which it is found there; give it one such as \"nightly-7\"",
+        run));
+  if (!o.store && !o.run_id.empty())
     throw option_error(
-        fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
+        fmt::format("run of '{}': it has the `run_id` '{}', but no `store` that could know it", run, o.run_id));
+  if (o.store && is_nested)
+    throw option_error(fmt::format(
+        "run of '{}': it has a `store`, but is nested in another run; what it does is recorded with the outermost run, "
+        "so give the store to that",
+        run));
 }
 
 }  // namespace
@@ -62,7 +71,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
   if (!what_->problem.empty()) throw option_error(what_->problem);
-  check_supported(name(), options_, declared_ != nullptr);
+  check_supported(name(), options_, declared_ != nullptr, outer != nullptr);
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
@@ -70,11 +79,14 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   host* const h = l.host();
   has_begun_ = true;
   if (h) permits_ = h->permits;
+  if (outer) durable_ = outer->durable_;
+  has_gates_ = permits_ || durable_;
   is_parallel_ = (options_.parallel || (outer && outer->is_parallel_)) && !l.runs_workers_inline();
   if (is_parallel_) l.note_parallel();
   if (options_.deadline) {
     deadline_timer& deadline = few_have().deadline;
     deadline.run = this;
+    deadline.may_outlast = true;
     const time_point at = saturating_add(l.now(), *options_.deadline);
     tighten_deadline(at);
     deadline.on_expiry = [](timer& t) noexcept {
@@ -92,7 +104,7 @@ void run_state::begin_recording(run_state* outer, node_number self) {
   add_observers();
   const bool has_own_observers = rarities_ && !rarities_->observers.empty();
   is_observed_ = has_own_observers || (outer && outer->is_observed_);
-  const bool is_recorded = options_.record != record::off || is_observed_;
+  const bool is_recorded = options_.record != record::off || is_observed_ || durable_ || options_.store;
   if (!outer || (!outer->log_ && has_own_observers)) {
     // A run of its own books: a root, or one that only its own observers can see.
     if (is_recorded)
@@ -118,7 +130,22 @@ void run_state::add_observers() {
   }
 }
 
+run_state::rarities::rarities() noexcept = default;
+run_state::rarities::~rarities() = default;
+
+void run_state::begin_durable(const durable_claim& claim) {
+  few_have().durable = std::make_unique<durable_run>(*this, home(), *options_.store, claim);
+  durable_ = few_have().durable.get();
+  has_gates_ = true;
+}
+
+void run_state::end_durable() noexcept {
+  durable_ = nullptr;
+  rarities_->durable.reset();
+}
+
 void run_state::end(std::exception_ptr& failure) noexcept {
+  if (durable_ && !outer_ && durable_->failure()) failure = durable_->failure();
   if (rarities_) {
     if (rarities_->deadline.is_pending()) home().remove_timer(rarities_->deadline);
     if (rarities_->watch.is_pending()) home().remove_timer(rarities_->watch);

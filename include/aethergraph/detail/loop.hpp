@@ -20,6 +20,16 @@ namespace aethergraph::detail {
 class crew;
 struct host;
 
+/// What a durable run hands out, one at a time, when nothing is ready.
+class turn_source {
+ public:
+  /// True: something has been handed out. On the strand, when nothing is ready.
+  [[nodiscard]] virtual bool take_turn() noexcept = 0;
+
+ protected:
+  ~turn_source() = default;
+};
+
 /// The ready list, the timers and the executor of a root run and of every run nested in it.
 ///
 /// All members are used on the loop's strand, except those that say otherwise.
@@ -167,6 +177,12 @@ class loop {
   /// What the runtime that hosts this loop's run lends to it; null where none does.
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
+  // --- durable runs
+  /// Takes turns whenever nothing is ready; null: no longer. One at most.
+  void take_turns_from(turn_source* t) noexcept { turns_ = t; }
+  /// Whether a timer leads somewhere by itself.
+  [[nodiscard]] bool has_timers_to_wait_for() const noexcept { return timers_.has_any_to_wait_for(); }
+
   // --- worker threads
   /// Whether what is for them runs right here: in a simulation, which is one thread.
   [[nodiscard]] virtual bool runs_workers_inline() const noexcept { return false; }
@@ -228,6 +244,7 @@ class loop {
   timer_queue timers_;
   std::size_t foreign_ = 0;
   bool is_parallel_ = false;
+  turn_source* turns_ = nullptr;
 
  private:
   int steps_left_ = steps_between_looks;

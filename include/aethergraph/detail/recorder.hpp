@@ -269,6 +269,10 @@ class recorder {
   }
   /// The path of a node. What it stands in may have been folded: that part is then "…".
   [[nodiscard]] std::string path(node_number n) const;
+  /// The same as a journal knows it: with the names of a graph's nodes in place of their positions, and the attempts of
+  /// calls whose bodies ran before. Of a node or join, or of what is awaited at a place.
+  [[nodiscard]] std::string replay_path(node_number n) const;
+  [[nodiscard]] std::string replay_path(const place& p) const;
 
  private:
   struct declared_run {
@@ -295,6 +299,7 @@ class recorder {
 
   [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_in_flight() const;
   [[nodiscard]] std::optional<place> place_of(node_number n) const noexcept;
+  [[nodiscard]] std::size_t failed_attempts(node_number n) const noexcept;
   [[nodiscard]] node_record* find(node_number n) noexcept {
     if (node_record* r = nodes_.at(n)) [[likely]]
       return r;

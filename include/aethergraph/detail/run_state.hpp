@@ -18,7 +18,10 @@
 
 namespace aethergraph::detail {
 
+class durable_run;
 class graph_source;
+struct codec_ops;
+struct durable_claim;
 struct tool_info;
 
 /// A result of a static graph that failed otherwise.
@@ -69,6 +72,16 @@ class run_state : public scope {
   void tell(event_kind e, node_number n, const tool_info& what, node_kind kind, node_state state,
       const std::exception_ptr& cause) noexcept;
   [[nodiscard]] bool is_observed() const noexcept { return is_observed_; }
+
+  // --- durable runs
+  /// The journal of the root run; null: it has none.
+  [[nodiscard]] durable_run* durable() const noexcept { return durable_; }
+  /// As a root that has begun: opens its journal. Errors: `option_error`, `store_error`, `divergence_error`.
+  void begin_durable(const durable_claim& claim);
+  /// Its journal is closed, and others may open the run.
+  void end_durable() noexcept;
+  /// Whether a call needs more than a slot before its body may start: a permit of the runtime, or the journal.
+  [[nodiscard]] bool has_gates() const noexcept { return has_gates_; }
 
   /// Before it begins: it runs a static graph.
   void declare(declared_nodes& d) noexcept { declared_ = &d; }
@@ -156,6 +169,9 @@ class run_state : public scope {
     std::vector<observer*> observers;  // its own; those of the run it nests in come after them
     std::vector<node_failure> failures;
     std::vector<partial_output> outputs;
+    std::unique_ptr<durable_run> durable;  // of a root
+    rarities() noexcept;
+    ~rarities();
   };
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] rarities& few_have() {
@@ -182,10 +198,12 @@ class run_state : public scope {
   bool has_begun_ = false;
   bool is_observed_ = false;
   bool is_parallel_ = false;
+  bool has_gates_ = false;
   std::optional<int> default_cap_;
   const tool_info* what_;
   const run_options& options_;
   permit_account* permits_ = nullptr;
+  durable_run* durable_ = nullptr;
   call_state* awaiting_call_ = nullptr;
   recorder* log_ = nullptr;
   declared_nodes* declared_ = nullptr;  // of a run of a static graph
