@@ -205,6 +205,15 @@ void durable_run::occurred(journal_event& e, fact f, bool when_safe) noexcept {
   }
 }
 
+void durable_run::occurred_at(journal_event& e, const std::string& path, fact f) noexcept {
+  try {
+    e.path_ = path;
+  } catch (...) {
+    fail(std::current_exception());
+  }
+  occurred(e, std::move(f), false);
+}
+
 void durable_run::give_up(journal_event& e) noexcept {
   if (recorded_fact* r = std::exchange(e.recorded_, nullptr)) {
     r->event = nullptr;
@@ -239,6 +248,20 @@ void durable_run::note(fact_kind kind, std::string path, std::string_view name, 
   } catch (...) {
     fail(std::current_exception());
   }
+}
+
+std::string durable_run::value(const environment& e, std::string_view name, std::string fresh) {
+  std::string path = next_journal_path(e);
+  if (const fact* f = find(path, fact_kind::value)) {
+    if (f->name == name) return f->value;
+    fail(std::make_exception_ptr(
+        divergence_error(fmt::format("run '{}' does something else than what was recorded of it: at '{}' it asks for "
+                                     "'{}', and recorded is '{}'",
+            id_, path, name, f->name))));
+    std::rethrow_exception(failure_);
+  }
+  note(fact_kind::value, std::move(path), name, fresh);
+  return fresh;
 }
 
 void durable_run::write(fact f) {

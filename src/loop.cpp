@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <chrono>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -76,6 +77,15 @@ void loop::add_timer(timer& t, time_point at) {
       throw;
     }
   }
+}
+
+std::uint64_t loop::random_bits() {
+  thread_local std::mt19937_64 generator([] {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device(), device(), device(), device(), device()};
+    return std::mt19937_64(seed);
+  }());
+  return generator();
 }
 
 std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }

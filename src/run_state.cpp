@@ -257,8 +257,18 @@ void run_state::note_ended(
     tell(event_kind::node_ended, n, what, kind, state, cause);
 }
 
+namespace {
+std::mutex making;  // of what is made when it is asked for, by bodies on worker threads, too
+}
+
+std::uint64_t run_state::nonce() const {
+  const std::lock_guard lock(making);
+  const run_state& r = root();
+  if (!r.nonce_) r.nonce_ = std::make_unique<std::uint64_t>(home().random_bits());
+  return *r.nonce_;
+}
+
 key_value_store& run_state::kv() const {
-  static std::mutex making;  // bodies on worker threads ask, too
   const std::lock_guard lock(making);
   const run_state& r = root();
   if (!r.kv_) r.kv_ = std::make_unique<key_value_store>();

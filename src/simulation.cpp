@@ -61,6 +61,10 @@ aethergraph::detail::ready_item& simulation::simulated_loop::next_ready() noexce
   return chosen;
 }
 
+std::uint64_t simulation::simulated_loop::random_bits() {
+  return scramble(~seed_ + ++course_.drawn * 0x9e3779b97f4a7c15);  // apart from what decides who goes first
+}
+
 void simulation::simulated_loop::wait(aethergraph::detail::run_state& root) {
   if (poll() > 0) {
     others_seen_ = 0;

@@ -116,9 +116,13 @@ class durable_run final : public turn_source, store_client {
       journal_event& e, fact_kind kind, std::string path, std::string_view name) noexcept;
   /// It has happened, in this execution. Its turn comes when that is safe, or, for what can be learned anew, at once.
   void occurred(journal_event& e, fact f, bool when_safe) noexcept;
+  /// The same of what had nothing to wait for until it happened, and so has not entered.
+  void occurred_at(journal_event& e, const std::string& path, fact f) noexcept;
   /// What happened at a place and has no turn: a number that was drawn, who won a race; null: nothing was recorded.
   [[nodiscard]] const fact* find(std::string_view path, fact_kind kind) const noexcept;
   void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
+  /// What was given at the next place in these surroundings, or else this. Errors: `divergence_error`.
+  [[nodiscard]] std::string value(const environment& e, std::string_view name, std::string fresh);
   /// A call has ended in this execution: what is left of what its body did before was done in vain.
   void forget_under(const std::string& path) noexcept;
 

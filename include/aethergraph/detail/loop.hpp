@@ -171,6 +171,8 @@ class loop {
   /// Makes an item ready from any thread. The item must stay valid until it has run.
   void make_ready_from_anywhere(ready_item& i);
 
+  /// Random bits: of the machine, or in a simulation by its seed. Any thread.
+  [[nodiscard]] virtual std::uint64_t random_bits();
   /// The number of a run that begins here: unique in this process, or in this simulation.
   [[nodiscard]] virtual std::uint64_t next_run_number() noexcept;
 

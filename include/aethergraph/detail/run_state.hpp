@@ -83,6 +83,9 @@ class run_state : public scope {
   /// Whether a call needs more than a slot before its body may start: a permit of the runtime, or the journal.
   [[nodiscard]] bool has_gates() const noexcept { return has_gates_; }
 
+  /// A number that stands for this execution of the root run, in this process or any other.
+  [[nodiscard]] std::uint64_t nonce() const;
+
   /// Before it begins: it runs a static graph.
   void declare(declared_nodes& d) noexcept { declared_ = &d; }
   [[nodiscard]] const declared_nodes* declared() const noexcept { return declared_; }
@@ -213,7 +216,8 @@ class run_state : public scope {
   std::uint64_t id_ = 0;
   sequence body_steps_;
   std::unique_ptr<recorder> own_log_;
-  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, from any thread; of a root
+  mutable std::unique_ptr<key_value_store> kv_;   // made when it is asked for, from any thread; of a root
+  mutable std::unique_ptr<std::uint64_t> nonce_;  // likewise
   std::unique_ptr<rarities> rarities_;
 
  public:
