@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/strand.hpp>
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
@@ -65,7 +63,7 @@ class run_gate {
 class strand_loop : public loop {
  public:
   boost::asio::any_io_executor executor() final { return strand_; }
-  bool is_on_strand() const noexcept final { return strand_.running_in_this_thread(); }
+  bool is_on_strand() const noexcept final;
   void wake_from_crew() noexcept final;
 
   /// Posts the first step.
@@ -85,7 +83,7 @@ class strand_loop : public loop {
   [[nodiscard]] virtual run_state& root() noexcept = 0;
   void finished() noexcept { is_finished_ = true; }
   /// The executor beneath the strand.
-  [[nodiscard]] boost::asio::any_io_executor inner_executor() const { return strand_.get_inner_executor(); }
+  [[nodiscard]] boost::asio::any_io_executor inner_executor() const;
 
   /// Made at the first request; its owners may outlive the run.
   [[nodiscard]] std::shared_ptr<run_gate> gate();
@@ -102,8 +100,8 @@ class strand_loop : public loop {
   void cancel_from_anywhere();
   void stop_crew() noexcept;
 
-  boost::asio::strand<boost::asio::any_io_executor> strand_;
-  boost::asio::executor_work_guard<boost::asio::any_io_executor> work_;
+  boost::asio::any_io_executor strand_;  // a strand: as this type, which costs whoever includes this much less
+  boost::asio::any_io_executor work_;    // what is beneath it, kept running until the run has ended
   alarm alarm_;
   std::shared_ptr<run_gate> gate_;
   std::mutex step_mutex_;
