@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/runtime_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
