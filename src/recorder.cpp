@@ -25,6 +25,8 @@ struct recorder::older_records {
   std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
 };
 
+void recorder::delete_older(older_records* o) noexcept { delete o; }
+
 recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
     : nodes_(reserved + 1), with_times_(with_times) {
   if (with_times) note_time(start_, l);
@@ -62,7 +64,7 @@ void recorder::note_join_closed(node_number n, sequence& s) noexcept {
 }
 
 recorder::older_records& recorder::have_older() {
-  if (!older_) older_ = std::make_unique<older_records>();
+  if (!older_) older_.reset(new older_records);
   return *older_;
 }
 

@@ -13,6 +13,7 @@
 
 #include "aethergraph/detail/declared_nodes.hpp"
 #include "aethergraph/detail/frame_allocator.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/sequence.hpp"
 #include "aethergraph/detail/timer_queue.hpp"
 #include "aethergraph/node_state.hpp"
@@ -316,7 +317,8 @@ class recorder {
   std::size_t ended_ = 0;
   const bool with_times_;
   time_point start_{};
-  std::unique_ptr<older_records> older_;
+  static void delete_older(older_records* o) noexcept;
+  owned<older_records, delete_older> older_;
   using declared_runs =
       std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
   declared_runs declared_;

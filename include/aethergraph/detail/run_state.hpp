@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "aethergraph/detail/declared_nodes.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
@@ -158,10 +159,7 @@ class run_state : public scope {
     std::vector<partial_output> outputs;
   };
   /// Errors: `std::bad_alloc`.
-  [[nodiscard]] rarities& few_have() {
-    if (!rarities_) rarities_ = std::make_unique<rarities>();
-    return *rarities_;
-  }
+  [[nodiscard]] rarities& few_have();
 
   node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept;
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
@@ -195,8 +193,10 @@ class run_state : public scope {
   std::uint64_t id_ = 0;
   sequence body_steps_;
   std::unique_ptr<recorder> own_log_;
-  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, from any thread; of a root
-  std::unique_ptr<rarities> rarities_;
+  static void delete_kv(key_value_store* kv) noexcept;
+  mutable owned<key_value_store, delete_kv> kv_;  // made when it is asked for, from any thread; of a root
+  static void delete_rarities(rarities* r) noexcept;
+  owned<rarities, delete_rarities> rarities_;
 
  public:
   scheduler slots;
