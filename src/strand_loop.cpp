@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/crew.hpp"
 
 namespace aethergraph::detail {
@@ -100,7 +101,6 @@ std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::a
 strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
     : strand_(boost::asio::make_strand(ex)),
       work_(boost::asio::prefer(ex, boost::asio::execution::outstanding_work.tracked)),
-      alarm_(strand_),
       registry_(boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context))) {
   registry_.add(*this);
 }
@@ -112,6 +112,8 @@ const auto& as_strand(const boost::asio::any_io_executor& ex) noexcept {
   return *ex.target<boost::asio::strand<boost::asio::any_io_executor>>();
 }
 }  // namespace
+
+void delete_alarm(alarm* a) noexcept { delete a; }
 
 bool strand_loop::is_on_strand() const noexcept { return as_strand(strand_).running_in_this_thread(); }
 
@@ -137,7 +139,7 @@ void strand_loop::look() noexcept {
       const std::lock_guard lock(step_mutex_);
       was_delivered_ = true;
     }
-    alarm_.cancel();
+    if (alarm_) alarm_->cancel();
     dismiss_crew();
     if (gate_) gate_->close_and_wait();
     deliver();
@@ -166,7 +168,8 @@ void strand_loop::wake_from_crew() noexcept {
 }
 
 void strand_loop::set_alarm(time_point at) {
-  alarm_.set(at, [self = loop_reference(*this), this] {
+  if (!alarm_) alarm_.reset(new alarm(strand_));
+  alarm_->set(at, [self = loop_reference(*this), this] {
     if (was_delivered_) return time_point::max();
     expire_timers(now());
     wake();

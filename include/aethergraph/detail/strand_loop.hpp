@@ -9,12 +9,14 @@
 #include <mutex>
 #include <optional>
 
-#include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
+class alarm;
+void delete_alarm(alarm* a) noexcept;
 class run_registry;
 class strand_loop;
 
@@ -102,7 +104,7 @@ class strand_loop : public loop {
 
   boost::asio::any_io_executor strand_;  // a strand: as this type, which costs whoever includes this much less
   boost::asio::any_io_executor work_;    // what is beneath it, kept running until the run has ended
-  alarm alarm_;
+  owned<alarm, delete_alarm> alarm_;     // made when a timer is first set
   std::shared_ptr<run_gate> gate_;
   std::mutex step_mutex_;
   run_registry& registry_;
