@@ -14,7 +14,7 @@ struct scheduler::ranks : std::map<int, call_state*> {};
 
 void scheduler::delete_ranks(ranks* r) noexcept { delete r; }
 
-bool scheduler::has_ranks() const noexcept { return last_of_ && !last_of_->empty(); }
+bool scheduler::has_any_rank() const noexcept { return !last_of_->empty(); }
 
 call_state* call_state::caller_across_runs() const noexcept {
   return caller ? caller : cancellation->run().awaiting_call();
@@ -94,7 +94,7 @@ void scheduler::leave_rank(call_state& c) noexcept {
 }
 
 void scheduler::leave(call_state& c) noexcept {
-  if (last_of_ && has_ranks()) [[unlikely]]
+  if (has_ranks()) [[unlikely]]
     leave_rank(c);
   (c.queued.previous ? c.queued.previous->queued.next : first_) = c.queued.next;
   (c.queued.next ? c.queued.next->queued.previous : last_) = c.queued.previous;

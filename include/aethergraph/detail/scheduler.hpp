@@ -156,7 +156,8 @@ class scheduler {
   // The last waiting call of each priority, while there are others than 0; else empty, or not made yet.
   struct ranks;
   static void delete_ranks(ranks* r) noexcept;
-  [[nodiscard]] bool has_ranks() const noexcept;
+  [[nodiscard]] bool has_ranks() const noexcept { return last_of_ && has_any_rank(); }
+  [[nodiscard]] bool has_any_rank() const noexcept;
   owned<ranks, delete_ranks> last_of_;
 };
 
