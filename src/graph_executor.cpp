@@ -311,6 +311,15 @@ void graph_executor::note_element_failure(
 }
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
+void graph_executor::note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) {
+  failed_attempts_[e].push_back(cause);
+}
+
+std::size_t graph_executor::failed_attempts(std::uint32_t e) const noexcept {
+  const auto found = failed_attempts_.find(e);
+  return found == failed_attempts_.end() ? 0 : found->second.size();
+}
+
 void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
   if (cause || is_watched_) node_ends(e, cause);
   else state_[e] = static_cast<std::uint8_t>(node_state::done);

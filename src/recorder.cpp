@@ -18,10 +18,25 @@ namespace {
 constexpr std::size_t folded_blocks = 256;
 }  // namespace
 
+template class record_log<node_record>;
+template class record_log<join_record>;
+
+struct recorder::older_records {
+  std::map<node_number, node_record> live;    // have not ended
+  std::map<node_number, node_record> failed;  // have
+  std::map<node_number, join_record> joins;   // are open
+  ended_counts folded;
+  std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
+};
+
+void recorder::delete_older(older_records* o) noexcept { delete o; }
+
 recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
     : nodes_(reserved + 1), with_times_(with_times) {
   if (with_times) note_time(start_, l);
 }
+
+recorder::~recorder() = default;
 
 void recorder::note_time(time_point& t, const loop& l) noexcept { t = l.now(); }
 
@@ -50,6 +65,15 @@ void recorder::note_join_closed(node_number n, sequence& s) noexcept {
   r->has_ended = true;
   r->has_inner_steps = last != r->where.after;
   r->where.after = last;
+}
+
+recorder::older_records& recorder::have_older() {
+  if (!older_) older_.reset(new older_records);
+  return *older_;
+}
+
+void recorder::note_attempt_failed(node_number n, const std::exception_ptr& cause) {
+  have_older().failed_attempts[n].push_back(cause);
 }
 
 const recorder::older_records& recorder::older() const noexcept {
@@ -150,7 +174,7 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
   return std::nullopt;
 }
 
-std::vector<std::pair<node_number, node_record>> recorder::declared_in_flight() const {
+std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_flight() const {
   std::vector<std::pair<node_number, node_record>> all;
   for (const auto& [number, g] : declared_) {
     if (!g.live) continue;
@@ -165,6 +189,7 @@ std::vector<std::pair<node_number, node_record>> recorder::declared_in_flight() 
       all.emplace_back(declared_number(number, e), r);
     }
   }
+  all.insert(all.end(), older().live.begin(), older().live.end());
   return all;
 }
 

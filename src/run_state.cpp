@@ -20,6 +20,14 @@
 
 namespace aethergraph::detail {
 
+void run_state::delete_kv(key_value_store* kv) noexcept { delete kv; }
+void run_state::delete_rarities(rarities* r) noexcept { delete r; }
+
+run_state::rarities& run_state::few_have() {
+  if (!rarities_) rarities_.reset(new rarities);
+  return *rarities_;
+}
+
 namespace {
 
 void check_supported(std::string_view run, const run_options& o, bool is_graph, bool is_nested) {
@@ -271,7 +279,7 @@ std::uint64_t run_state::nonce() const {
 key_value_store& run_state::kv() const {
   const std::lock_guard lock(making);
   const run_state& r = root();
-  if (!r.kv_) r.kv_ = std::make_unique<key_value_store>();
+  if (!r.kv_) r.kv_.reset(new key_value_store);
   return *r.kv_;
 }
 

@@ -1,8 +1,6 @@
 // call: one calling of a tool, before and while it runs.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -171,11 +169,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_controlled(bool has_slot) noexcept {
     const tool_info& tool = *call_.info_;
     try {
-      if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1)
-        throw option_error(
-            fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
-                        "leave out the option `retry`, or share the argument",
-                tool.title));
+      if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
       control = new call_control(*this, tool, hooks, has_slot);
     } catch (...) {
       this->outcome.fail(std::current_exception());
@@ -229,8 +223,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke(keeps_arguments);
-        if (!t.promise_)
-          throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->title));
+        if (!t.promise_) refuse_awaited_task(*call_.info_);
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
@@ -280,16 +273,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
-    this->outcome.fail(
-        !tool.problem.empty() ? std::make_exception_ptr(option_error(tool.problem))
-        : traced_value_of(call_).trace != 0
-            ? std::make_exception_ptr(build_error(fmt::format("this call of tool '{}' was made while a graph was "
-                                                              "traced, so it is a node of that graph and cannot be "
-                                                              "awaited; pass it to a tool, or return it from the "
-                                                              "graphify body",
-                  tool.title)))
-            : std::make_exception_ptr(error(fmt::format(
-                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title))));
+    this->outcome.fail(unusable_call(tool, traced_value_of(call_).trace != 0));
     end_node(this->outcome.error());
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "aethergraph/detail/declared_nodes.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
@@ -177,10 +178,7 @@ class run_state : public scope {
     ~rarities();
   };
   /// Errors: `std::bad_alloc`.
-  [[nodiscard]] rarities& few_have() {
-    if (!rarities_) rarities_ = std::make_unique<rarities>();
-    return *rarities_;
-  }
+  [[nodiscard]] rarities& few_have();
 
   node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept;
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
@@ -216,9 +214,11 @@ class run_state : public scope {
   std::uint64_t id_ = 0;
   sequence body_steps_;
   std::unique_ptr<recorder> own_log_;
-  mutable std::unique_ptr<key_value_store> kv_;   // made when it is asked for, from any thread; of a root
+  static void delete_kv(key_value_store* kv) noexcept;
+  mutable owned<key_value_store, delete_kv> kv_;  // made when it is asked for, from any thread; of a root
   mutable std::unique_ptr<std::uint64_t> nonce_;  // likewise
-  std::unique_ptr<rarities> rarities_;
+  static void delete_rarities(rarities* r) noexcept;
+  owned<rarities, delete_rarities> rarities_;
 
  public:
   scheduler slots;
