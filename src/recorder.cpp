@@ -16,7 +16,11 @@ constexpr std::size_t folded_blocks = 256;
 
 recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
     : nodes_(reserved + 1), with_times_(with_times) {
-  if (!with_times) return;
+  if (with_times) [[unlikely]]
+    begin_times(l);
+}
+
+void recorder::begin_times(const loop& l) noexcept {
   note_time(start_, l);
   try {
     times_ = std::make_unique<recorded_times>();

@@ -220,14 +220,11 @@ node_number run_state::note_made(const tool_info& what, node_kind kind, environm
     if (const node_number n = declared_->take_starting()) return n;
   if (!e.steps) return ++book_->unrecorded_;
   const node_number n = log_->note_made(what, kind, *e.steps, live);
-  if (is_watched_) [[unlikely]]
-    watch_made(what, kind, n);
+  if (is_watched_) [[unlikely]] {
+    if (log_->has_times()) log_->note_time_made(n, home().now());
+    if (is_observed_) tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+  }
   return n;
-}
-
-void run_state::watch_made(const tool_info& what, node_kind kind, node_number n) noexcept {
-  if (log_->has_times()) log_->note_time_made(n, home().now());
-  if (is_observed_) tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
 }
 
 void run_state::note_time_of(const call_state& c, node_phase what) noexcept {

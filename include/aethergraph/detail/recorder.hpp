@@ -328,6 +328,7 @@ class recorder {
     return find_old(n);
   }
   [[nodiscard]] node_record* find_old(node_number n) noexcept;
+  void begin_times(const loop& l) noexcept;
   void drop_times(node_number first, node_number last) noexcept;
   [[nodiscard]] static node_state state_after(const node_record& r, const std::exception_ptr& cause) noexcept;
   static void note_time(time_point& t, const loop& l) noexcept;

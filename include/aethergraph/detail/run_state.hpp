@@ -173,7 +173,6 @@ class run_state : public scope {
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
   void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
       const std::exception_ptr& cause) noexcept;
-  void watch_made(const tool_info& what, node_kind kind, node_number n) noexcept;
   void watch_end(const std::exception_ptr& failure) noexcept;
   void note_time_of(const call_state& c, node_phase what) noexcept;
   void begin_here(loop& l, run_state* outer, node_number self);
