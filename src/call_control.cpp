@@ -75,8 +75,9 @@ void call_control::go_on_from_the_list() noexcept {
 
 // --- waiting for one thing at a time
 
-void call_control::wait(step s, const char* what) noexcept {
+void call_control::wait(step s, node_phase phase, const char* what) noexcept {
   step_ = s;
+  run().note_phase(call_, phase);
   outer_->add_wait(*this, what, &call_);
 }
 
@@ -85,13 +86,13 @@ void call_control::stop_waiting() noexcept {
   outer_->remove_wait(*this);
 }
 
-void call_control::sleep_for(duration d, step s, const char* what) noexcept {
+void call_control::sleep_for(duration d, step s, node_phase phase, const char* what) noexcept {
   try {
     home().add_timer(*this, saturating_add(home().now(), d));
   } catch (...) {
     return end_with(std::current_exception());
   }
-  wait(s, what);
+  wait(s, phase, what);
 }
 
 void call_control::timer_expired(timer& t) noexcept {
@@ -169,7 +170,7 @@ void call_control::acquire() noexcept {
         static_cast<void>(home().executor());  // what may be woken from another thread needs one
         if (!controls_.pool->take_or_wait(pool_wait_)) {
           give_slot_back();
-          return wait(step::pool, "permits of a resource_pool");
+          return wait(step::pool, node_phase::pool, "permits of a resource_pool");
         }
         has_permits_ = true;
       }
@@ -193,6 +194,7 @@ void call_control::acquire_slot() noexcept {
       self.acquire();
     }, &cancelled_in_queue);
     step_ = step::slot;
+    run().note_phase(call_, node_phase::slot);
     return;
   }
   has_slot_ = true;
@@ -225,7 +227,7 @@ void call_control::acquire_token() noexcept {
       if (has_waited_for_token_) {
         give_slot_back();
         give_permits_back();
-        return sleep_for(d, step::rate, "a token of a rate_limit");
+        return sleep_for(d, step::rate, node_phase::rate, "a token of a rate_limit");
       }
     }
     if (controls_.breaker) {
@@ -253,6 +255,7 @@ void call_control::start_attempt() noexcept {
   ++attempts_;
   if (recorded_) recorded_->attempt_starts();
   step_ = step::body;
+  run().note_phase(call_, node_phase::body);
   attempt_scope_.emplace().open(*outer_);
   call_.cancellation = &*attempt_scope_;
   has_timed_out_ = false;
@@ -286,7 +289,7 @@ void call_control::attempt_ended() noexcept {
   release_all();
   run().note_attempt_failed(call_, tool_, error);
   const duration d = delay_after(error);
-  sleep_for(d, step::backoff, "the time of its next attempt");
+  sleep_for(d, step::backoff, node_phase::delay, "the time of its next attempt");
 }
 
 bool call_control::is_worth_another_attempt(const std::exception_ptr& e) const noexcept {

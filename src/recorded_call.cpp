@@ -33,7 +33,8 @@ bool recorded_call::begin() noexcept {
     case journal_standing::held:
     case journal_standing::replayed:
       control_.give_slot_back();
-      control_.wait(call_control::step::journal, waits_for_its_turn);
+      control_.step_ = call_control::step::journal;
+      control_.outer_->add_wait(control_, waits_for_its_turn, &control_.call_);
       return false;
     case journal_standing::refused:
       break;

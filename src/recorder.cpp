@@ -33,12 +33,67 @@ void recorder::delete_older(older_records* o) noexcept { delete o; }
 
 recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
     : nodes_(reserved + 1), with_times_(with_times) {
-  if (with_times) note_time(start_, l);
+  if (with_times) [[unlikely]]
+    begin_times(l);
+}
+
+void recorder::begin_times(const loop& l) noexcept {
+  note_time(start_, l);
+  try {
+    times_ = std::make_unique<recorded_times>();
+    times_->first = nodes_.first();
+  } catch (const std::bad_alloc&) {
+    // when nodes start and end is in their records
+  }
 }
 
 recorder::~recorder() = default;
 
 void recorder::note_time(time_point& t, const loop& l) noexcept { t = l.now(); }
+
+// What there is no memory for is missing in what is shown of times, and nothing else depends on it.
+
+void recorder::note_time_made(node_number n, time_point at) noexcept {
+  if (!times_ || n < times_->first) return;
+  try {
+    std::deque<time_point>& made = times_->made;
+    if (n - times_->first >= made.size()) made.resize(n - times_->first + 1, no_time);
+    made[n - times_->first] = at;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_phase(node_number n, node_phase what, time_point at) noexcept {
+  if (!times_ || n < times_->first) return;
+  try {
+    times_->phases[n].push_back({what, at});
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_slots(node_number run, std::size_t slots) noexcept {
+  if (!times_) return;
+  try {
+    times_->slots[run] = slots;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_run_ended(time_point at) noexcept {
+  if (times_) times_->end = at;
+}
+
+void recorder::drop_times(node_number first, node_number last) noexcept {
+  if (!times_) return;
+  const auto drop = [&](auto& all) { all.erase(all.lower_bound(first), all.lower_bound(last)); };
+  drop(times_->phases);
+  drop(times_->slots);
+  if (is_declared(first)) return;
+  std::deque<time_point>& made = times_->made;
+  const std::size_t count = std::min<std::size_t>(last - times_->first, made.size());
+  made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(count));
+  times_->first = last;
+}
 
 node_state recorder::state_after(const node_record& r, const std::exception_ptr& cause) noexcept {
   const bool was_stopped = r.live->is_stopped() && (cause == r.live->stop_error() || is_cancellation(cause));
@@ -112,6 +167,7 @@ void recorder::fold_nodes() noexcept {
   older_->live.merge(live);
   older_->failed.merge(failed);
   limit_failures();
+  drop_times(nodes_.first(), end);
   nodes_.drop_blocks(blocks);
   auto& attempts = older_->failed_attempts;
   attempts.erase(attempts.begin(), attempts.lower_bound(end));
@@ -281,6 +337,7 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
     for (std::uint32_t e = 0; e < p.size() && e < g->second.ended.states.size(); ++e)
       if (p.entries[e].is_node()) older_->folded.add(entry_state::state(g->second.ended.states[e]));
     ended_declared_ -= p.size();
+    drop_times(declared_number(g->first, 0), declared_number(g->first + 1, 0));
     g = declared_.erase(g);
   }
 }
@@ -290,6 +347,7 @@ recording recorder::copy() const {
   const older_records& old = older();
   all.folded = old.folded;
   all.start = start_;
+  if (times_) all.times = std::make_shared<const recorded_times>(*times_);
   // Of old ones those that live and those that have failed, merged by number.
   auto live = old.live.begin();
   auto failed = old.failed.begin();

@@ -127,6 +127,11 @@ void run_state::begin_recording(run_state* outer, node_number self) {
   }
   body_steps_.within = self;
   steps = log_ ? &body_steps_ : nullptr;
+  const bool has_times = log_ && log_->has_times();
+  is_watched_ = is_observed_ || has_times;
+  if (!is_watched_) [[likely]]
+    return;
+  if (has_times) log_->note_slots(self, slots.capacity());
   if (is_observed_) tell_of_run(event_kind::run_started, node_state::running, nullptr);
 }
 
@@ -163,6 +168,11 @@ void run_state::end(std::exception_ptr& failure) noexcept {
   if (was_cancelled && rarities_ && rarities_->deadline.has_passed)
     failure = std::make_exception_ptr(timed_out(
         fmt::format("run of '{}' timed out: its deadline of {} has passed", name(), to_text(*options_.deadline))));
+  if (is_watched_) watch_end(failure);
+}
+
+void run_state::watch_end(const std::exception_ptr& failure) noexcept {
+  if (own_log_ && own_log_->has_times()) own_log_->note_run_ended(home().now());
   if (is_observed_) tell_of_run(event_kind::run_ended, state_after(failure), failure);
 }
 
@@ -245,9 +255,16 @@ node_number run_state::note_made(const tool_info& what, node_kind kind, environm
     if (const node_number n = declared_->take_starting()) return n;
   if (!e.steps) return ++book_->unrecorded_;
   const node_number n = log_->note_made(what, kind, *e.steps, live);
-  if (is_observed_) [[unlikely]]
-    tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+  if (is_watched_) [[unlikely]] {
+    if (log_->has_times()) log_->note_time_made(n, home().now());
+    if (is_observed_) tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+  }
   return n;
+}
+
+void run_state::note_time_of(const call_state& c, node_phase what) noexcept {
+  const bool is_recorded = c.made_in || is_declared(c.number);
+  if (is_recorded && log_->has_times()) log_->note_phase(c.number, what, home().now());
 }
 
 void run_state::note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {

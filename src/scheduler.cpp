@@ -29,6 +29,7 @@ bool call_state::acquire_permit(permit_account& permits, void (*on_permit)(ready
   ::new (&queued) queued_call;
   queued.on_cancel = on_cancelled;
   cancellation->add_wait(queued, "a permit of its runtime", this);
+  cancellation->run().note_phase(*this, node_phase::permit);
   return false;
 }
 

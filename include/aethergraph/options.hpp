@@ -42,7 +42,7 @@ class record {
   enum level : unsigned char {
     off,    ///< nothing; their numbers are given all the same
     nodes,  ///< each call and nested run: what it is, where it stands, how it ended
-    times   ///< that, and when each started and ended: two clock readings a node
+    times   ///< that, and when each was made, started and ended, and what it waited for: three clock readings a node
   };
   // NOLINTNEXTLINE(google-explicit-constructor): `.record = ag::record::times`
   constexpr record(level l) noexcept : level_(l) {}

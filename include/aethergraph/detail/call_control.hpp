@@ -11,6 +11,7 @@
 
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/node_state.hpp"
 #include "aethergraph/resource_pool.hpp"
 
 namespace aethergraph::detail {
@@ -80,7 +81,7 @@ class call_control : timer, cancellable_wait {
   void end() noexcept;
   void end_with(std::exception_ptr e) noexcept;
   void end_for_good() noexcept;
-  void wait(step s, const char* what) noexcept;
+  void wait(step s, node_phase phase, const char* what) noexcept;
   void stop_waiting() noexcept;
   void release_all() noexcept;
   void leave_breaker(bool has_failed, bool was_stopped) noexcept;
@@ -90,7 +91,7 @@ class call_control : timer, cancellable_wait {
   [[nodiscard]] std::exception_ptr check_pools() const;
   [[nodiscard]] bool is_worth_another_attempt(const std::exception_ptr& e) const noexcept;
   [[nodiscard]] duration delay_after(const std::exception_ptr& e) const noexcept;
-  void sleep_for(duration d, step s, const char* what) noexcept;
+  void sleep_for(duration d, step s, node_phase phase, const char* what) noexcept;
   [[nodiscard]] run_state& run() const noexcept;
   [[nodiscard]] loop& home() const noexcept;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -177,6 +178,20 @@ struct ended_counts {
   }
 };
 
+/// What is noted beside the records when times are: nothing of it is there otherwise.
+struct recorded_times {
+  /// From when on a node waits for something, or its body runs. It lasts until the next one, or the node's end.
+  struct phase {
+    node_phase what;
+    time_point begin;
+  };
+  node_number first = no_node;                       // the number of the first of `made`
+  std::deque<time_point> made;                       // when each node was made, by number
+  std::map<node_number, std::vector<phase>> phases;  // of nodes that waited for more than a slot, also declared ones
+  std::map<node_number, std::size_t> slots;          // of each run, by its node; no_node: the root
+  time_point end = no_time;                          // of the root run
+};
+
 /// A copy of what a recorder holds, at one moment.
 struct recording {
   struct node {
@@ -199,7 +214,9 @@ struct recording {
   std::vector<node> nodes;    // likewise
   std::vector<join> joins;    // likewise
   ended_counts folded;
-  time_point start{};  // of the run, when times are recorded
+  time_point start{};                           // of the run, when times are recorded
+  std::shared_ptr<const recorded_times> times;  // null: they are not
+  time_point seen = no_time;                    // when this copy was made of a run that goes on
 };
 
 /// The nodes of a root run and of all that nest in it. Used on the run's strand.
@@ -265,6 +282,16 @@ class recorder {
   void note_join_closed(node_number n, sequence& s) noexcept;
 
   [[nodiscard]] bool has_times() const noexcept { return with_times_; }
+  // --- only if it has times
+  /// A node was made just now.
+  void note_time_made(node_number n, time_point at) noexcept;
+  /// A call waits for something from here on, or an attempt of it begins.
+  void note_phase(node_number n, node_phase what, time_point at) noexcept;
+  /// A run has begun that has so many slots; `run` is its node.
+  void note_slots(node_number run, std::size_t slots) noexcept;
+  /// The root run has ended.
+  void note_run_ended(time_point at) noexcept;
+
   /// A run of a static graph begins, that of this node; its number. Until its end it is asked for its states.
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] std::uint32_t add_declared(const declared_nodes& d, node_number run);
@@ -310,6 +337,8 @@ class recorder {
     return find_old(n);
   }
   [[nodiscard]] node_record* find_old(node_number n) noexcept;
+  void begin_times(const loop& l) noexcept;
+  void drop_times(node_number first, node_number last) noexcept;
   [[nodiscard]] static node_state state_after(const node_record& r, const std::exception_ptr& cause) noexcept;
   static void note_time(time_point& t, const loop& l) noexcept;
   void fold_nodes() noexcept;
@@ -324,6 +353,7 @@ class recorder {
   time_point start_{};
   static void delete_older(older_records* o) noexcept;
   owned<older_records, delete_older> older_;
+  std::unique_ptr<recorded_times> times_;  // null: they are not noted, or there was no memory for it
   using declared_runs =
       std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
   declared_runs declared_;

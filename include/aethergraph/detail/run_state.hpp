@@ -33,7 +33,8 @@ struct partial_output {
 
 /// A run: a scope with slots, a name, an identity, and a memory of its nodes. Used on its loop's strand only.
 // Invariant: log_ is where its nodes are recorded, null if they are not: its own, or that of the run it nests in;
-//            is_observed_ says whether it, or a run it nests in, has observers, and implies log_.
+//            is_observed_ says whether it, or a run it nests in, has observers, and implies log_;
+//            is_watched_ whether that is so, or times are noted.
 class run_state : public scope {
  public:
   /// `default_cap` is the agent's own. The options outlive the run.
@@ -95,6 +96,11 @@ class run_state : public scope {
   [[nodiscard]] std::string node_id(node_number n, std::string_view tool) const;
   [[nodiscard]] std::string root_node_id(node_number n, std::string_view tool) const;
 
+  /// A call waits for something from here on, or an attempt of it begins.
+  void note_phase(const call_state& c, node_phase what) noexcept {
+    if (is_watched_) [[unlikely]]
+      note_time_of(c, what);
+  }
   /// An attempt of a call has failed, and another one will follow.
   void note_attempt_failed(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
   /// Takes a note of a call that failed. Never throws; the first `kept_failures` are kept.
@@ -184,6 +190,8 @@ class run_state : public scope {
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
   void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
       const std::exception_ptr& cause) noexcept;
+  void watch_end(const std::exception_ptr& failure) noexcept;
+  void note_time_of(const call_state& c, node_phase what) noexcept;
   void begin_here(loop& l, run_state* outer, node_number self);
   void begin_recording(run_state* outer, node_number self);
   void add_observers();
@@ -198,6 +206,7 @@ class run_state : public scope {
   // Small ones first: they find room behind those of the scope. There may be many runs at one time.
   bool has_begun_ = false;
   bool is_observed_ = false;
+  bool is_watched_ = false;
   bool is_parallel_ = false;
   bool has_gates_ = false;
   std::optional<int> default_cap_;
