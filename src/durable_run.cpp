@@ -368,6 +368,8 @@ bool durable_run::take_turn() noexcept {
     }
   if (asked_.empty() && sleeps_.empty()) return false;
   if (committed_ < written_) return false;  // the questions among them
+  if (!sleeps_.empty() && sleeps_.begin()->time_since_epoch() <= home_.now().time_since_epoch() + clock_offset_)
+    return false;  // that time has come
   park();
   return true;
 }
@@ -586,9 +588,10 @@ void durable_run::take_messages() noexcept {
     const question q = std::move(found->second.second);
     asked_.erase(found);
     if (!e) continue;
+    e->answer = answer;
     fact f;
     f.kind = fact_kind::answer;
-    f.name = q.kind;
+    f.name = to_string(q.kind);
     f.value = std::move(answer);
     f.ended = std::chrono::system_clock::now();
     occurred(*e, std::move(f), true);

@@ -64,6 +64,7 @@ class journal_event {
   /// Whether it has happened, now or in a former execution, so that a request to stop comes too late.
   [[nodiscard]] bool has_happened() const noexcept { return recorded_ || is_due_; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  std::string answer;  // of a question, in this execution
   /// Whoever waited does so no more.
   void give_up() noexcept;
 
