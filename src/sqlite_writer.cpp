@@ -32,13 +32,13 @@ sqlite_writer::~sqlite_writer() {
 }
 
 void sqlite_writer::put(entry e) {
-  bool is_first = false;
+  bool is_enough = false;
   {
     const std::lock_guard lock(mutex_);
-    is_first = written_.empty();
     written_.push_back(std::move(e));
+    is_enough = written_.size() == enough_;
   }
-  if (is_first) wake_.notify_one();
+  if (is_enough) wake_.notify_one();
 }
 
 void sqlite_writer::transact(const std::function<void(sqlite_database&)>& work, const std::function<void(bool)>& then) {
@@ -54,9 +54,18 @@ void sqlite_writer::run() {
   std::vector<entry> written;
   std::vector<request*> requests;
   auto next_poll = steady_clock::now();
-  const auto has_work = [this] { return !written_.empty() || !requests_.empty() || is_stopping_; };
+  steady_clock::duration took{};  // the last commit
+  std::size_t count = 0;          // of what was in it
+  const auto has_work = [this] { return written_.size() >= enough_ || !requests_.empty() || is_stopping_; };
   std::unique_lock lock(mutex_);
   for (;;) {
+    // Whoever waited for the last commit is about to write again. Without a little patience for them, this would commit
+    // half of those who write now, and then the other half.
+    if (!written_.empty()) {
+      enough_ = count;
+      wake_.wait_for(lock, took / 10, has_work);
+      enough_ = 1;
+    }
     if (open_.empty()) wake_.wait(lock, has_work);
     else wake_.wait_until(lock, next_poll, has_work);
     written.swap(written_);
@@ -64,8 +73,13 @@ void sqlite_writer::run() {
     if (is_stopping_ && written.empty() && requests.empty()) return;
     lock.unlock();
 
-    if (!written.empty() || !requests.empty()) commit(written, requests);
-    written.clear();
+    if (!written.empty() || !requests.empty()) {
+      const auto from = steady_clock::now();
+      commit(written, requests);
+      took = steady_clock::now() - from;
+      count = written.size();
+      written.clear();
+    }
     if (!open_.empty() && steady_clock::now() >= next_poll) {
       poll();
       next_poll = steady_clock::now() + poll_interval;

@@ -95,6 +95,7 @@ class sqlite_writer {
   std::condition_variable wake_;
   std::condition_variable done_;
   std::vector<entry> written_;
+  std::size_t enough_ = 1;  // of what was written, for the thread to wake up
   std::vector<request*> requests_;
   bool is_stopping_ = false;
 
