@@ -259,6 +259,8 @@ void release_run(sqlite_database& db, std::int64_t run, std::int64_t epoch) {
 }
 
 void insert_fact(sqlite_database& db, sqlite_tools& tools, std::int64_t run, std::int64_t place, const fact& f) {
+  if (place >= all_places)
+    throw store_error(fmt::format("'{}': a run has {} facts, and a store keeps no more of one", db.path(), place));
   const std::int64_t key = key_of(run, place);
   // Tools and graphs are few; what else has a name, such as an event, may have one of its own each time.
   const bool is_of_tool = f.kind == fact_kind::call || f.kind == fact_kind::run || !f.version.empty();

@@ -17,6 +17,7 @@ using time_point = std::chrono::system_clock::time_point;
 void recording_client::committed(std::uint64_t count) noexcept {
   const std::lock_guard lock(mutex_);
   count_ = count;
+  ++commits_;
   changed_.notify_all();
 }
 void recording_client::failed(std::exception_ptr why) noexcept {
@@ -61,6 +62,10 @@ bool recording_client::waits_for_cancel() {
 std::uint64_t recording_client::count() const {
   const std::lock_guard lock(mutex_);
   return count_;
+}
+int recording_client::commits() const {
+  const std::lock_guard lock(mutex_);
+  return commits_;
 }
 std::exception_ptr recording_client::why() const {
   const std::lock_guard lock(mutex_);

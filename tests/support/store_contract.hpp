@@ -31,6 +31,8 @@ class recording_client final : public ag::store_client {
   [[nodiscard]] bool waits_for_cancel();
 
   [[nodiscard]] std::uint64_t count() const;
+  /// How often it was told so.
+  [[nodiscard]] int commits() const;
   [[nodiscard]] std::exception_ptr why() const;
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> answers() const;
 
@@ -41,6 +43,7 @@ class recording_client final : public ag::store_client {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t count_ = 0;
+  int commits_ = 0;
   std::exception_ptr why_;
   std::vector<std::pair<std::string, std::string>> answers_;
   bool is_cancelled_ = false;
