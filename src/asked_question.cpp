@@ -12,7 +12,7 @@
 namespace aethergraph::detail {
 
 asked_question::~asked_question() {
-  if (run_ && standing_ == standing::asked) run_->withdraw(question_.token);
+  if (run_ && is_asking_ && standing_ <= standing::asked) run_->withdraw(question_.token);
 }
 
 question_wait asked_question::begin() noexcept { return {*this, false}; }
@@ -39,8 +39,8 @@ void asked_question::ask() noexcept {
   if (run_->is_closed()) return set(standing::abandoned);
   question q = question_;
   if (options_.deadline) q.deadline = std::chrono::system_clock::now() + *options_.deadline;
+  is_asking_ = true;
   run_->ask(*this, std::move(q));
-  set(standing::asked);
 }
 
 void asked_question::set(standing s) noexcept {
@@ -57,7 +57,11 @@ void asked_question::turn_came(journal_event& e, const fact* replayed) noexcept 
   self.set(self.question_.answer ? standing::answered : standing::abandoned);
 }
 
-void asked_question::released(journal_event& e) noexcept { static_cast<asked_question&>(e).ask(); }
+void asked_question::released(journal_event& e) noexcept {
+  auto& self = static_cast<asked_question&>(e);
+  if (self.is_asking_) self.set(standing::asked);
+  else self.ask();
+}
 
 // --- waiting
 

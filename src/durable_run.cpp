@@ -226,6 +226,8 @@ void durable_run::give_up(journal_event& e) noexcept {
       if (d.event == &e) d.event = nullptr;
   for (auto& [token, asked] : asked_)
     if (asked.first == &e) asked.first = nullptr;
+  for (due& a : asking_)
+    if (a.event == &e) a.event = nullptr;
   e.run_ = nullptr;
 }
 
@@ -311,6 +313,7 @@ void durable_run::ask(journal_event& e, question q) noexcept {
     asked_.insert_or_assign(q.token, std::pair(&e, q));
     e.run_ = this;
     ++written_;
+    asking_.push_back({&e, written_});
     journal_->ask(std::move(q));
   } catch (...) {
     fail(std::current_exception());
@@ -355,7 +358,7 @@ bool durable_run::take_turn() noexcept {
     home_.make_ready(pause_, [](ready_item&) noexcept {});
     return false;
   }
-  if (take_replayed_turn() || release_replayed() || take_due_turn()) {
+  if (take_replayed_turn() || release_replayed() || take_due_turn() || release_asked()) {
     ++turns_in_a_row_;
     return true;
   }
@@ -367,7 +370,9 @@ bool durable_run::take_turn() noexcept {
       return true;
     }
   if (asked_.empty() && sleeps_.empty()) return false;
-  if (committed_ < written_) return false;  // the questions among them
+  const bool is_all_safe = committed_ >= written_;  // the questions among it
+  wait_for_commit(!is_all_safe);
+  if (!is_all_safe) return false;
   if (!sleeps_.empty() && sleeps_.begin()->time_since_epoch() <= home_.now().time_since_epoch() + clock_offset_)
     return false;  // that time has come
   park();
@@ -395,6 +400,14 @@ bool durable_run::take_replayed_turn() noexcept {
 bool durable_run::release_replayed() noexcept {
   if (replayed_lanes_.empty()) return false;
   for (journal_lane* l : std::exchange(replayed_lanes_, {})) release_held(*l);
+  return true;
+}
+
+bool durable_run::release_asked() noexcept {
+  if (asking_.empty() || committed_ < asking_.front().safe_at) return false;
+  journal_event* const e = asking_.front().event;
+  asking_.pop_front();
+  if (e && !e->is_due_) e->on_release_(*e);
   return true;
 }
 

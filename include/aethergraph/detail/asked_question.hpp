@@ -22,7 +22,7 @@ class asked_question : journal_event {
   enum class standing : std::uint8_t {
     fresh,
     not_durable,
-    asked,  // it is to be shown, and has no answer
+    asked,  // it stands in the store, is to be shown, and has no answer
     answered,
     timed_out,
     abandoned  // the run has been stopped
@@ -52,6 +52,7 @@ class asked_question : journal_event {
   question question_;
   const ask_options options_;
   standing standing_ = standing::fresh;
+  bool is_asking_ = false;  // it was given to the store
   durable_run* run_ = nullptr;
   std::unique_ptr<recorded_timer> deadline_;
   operation<question_wait>* waiting_ = nullptr;
