@@ -16,11 +16,13 @@ struct blocking_loop::event_loop {
   alarm wake_up{io.get_executor()};
 };
 
+void blocking_loop::delete_events(event_loop* e) noexcept { delete e; }
+
 blocking_loop::blocking_loop() noexcept = default;
 blocking_loop::~blocking_loop() { dismiss_crew(); }
 
 blocking_loop::event_loop& blocking_loop::events() {
-  if (!events_) events_ = std::make_unique<event_loop>();
+  if (!events_) events_.reset(new event_loop);
   return *events_;
 }
 

@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "aethergraph/circuit_breaker.hpp"
+#include "aethergraph/detail/recorded_call.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/rate_limit.hpp"
 
 namespace aethergraph::detail {
 
 namespace {
+
+const call_controls none;
 
 /// A number in [0, 1) that follows from these.
 double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) noexcept {
@@ -26,8 +29,13 @@ double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) 
 
 }  // namespace
 
-call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks) noexcept
-    : call_(c), tool_(tool), controls_(*tool.controls), hooks_(hooks), outer_(c.cancellation) {
+call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot)
+    : call_(c),
+      tool_(tool),
+      controls_(tool.controls ? *tool.controls : none),
+      hooks_(hooks),
+      outer_(c.cancellation),
+      has_slot_(has_slot) {
   on_expiry = &timer_expired;
   on_cancel = &cancelled;
   pool_wait_.owner = this;
@@ -39,9 +47,11 @@ call_control::call_control(call_state& c, const tool_info& tool, const attempt_h
     self.stop_waiting();
     self.acquire();
   };
+  if (durable_run* d = run().durable()) recorded_ = std::make_unique<recorded_call>(*this, *d);
 }
 
 call_control::~call_control() {
+  recorded_.reset();
   // Only when the run is torn down does it wait still, or hold anything.
   if (step_ == step::pool && !controls_.pool->leave(pool_wait_)) has_permits_ = true;
   stop_waiting_for_token();
@@ -53,6 +63,7 @@ run_state& call_control::run() const noexcept { return outer_->run(); }
 loop& call_control::home() const noexcept { return outer_->home(); }
 
 void call_control::begin() noexcept {
+  if (recorded_ && !recorded_->begin()) return;
   if (home().may_start_here()) acquire();
   else go_on_from_the_list();
 }
@@ -64,8 +75,9 @@ void call_control::go_on_from_the_list() noexcept {
 
 // --- waiting for one thing at a time
 
-void call_control::wait(step s, const char* what) noexcept {
+void call_control::wait(step s, node_phase phase, const char* what) noexcept {
   step_ = s;
+  run().note_phase(call_, phase);
   outer_->add_wait(*this, what, &call_);
 }
 
@@ -74,13 +86,13 @@ void call_control::stop_waiting() noexcept {
   outer_->remove_wait(*this);
 }
 
-void call_control::sleep_for(duration d, step s, const char* what) noexcept {
+void call_control::sleep_for(duration d, step s, node_phase phase, const char* what) noexcept {
   try {
     home().add_timer(*this, saturating_add(home().now(), d));
   } catch (...) {
     return end_with(std::current_exception());
   }
-  wait(s, what);
+  wait(s, phase, what);
 }
 
 void call_control::timer_expired(timer& t) noexcept {
@@ -104,6 +116,9 @@ void call_control::cancelled(cancellable_wait& w) noexcept {
     case step::rate:
     case step::backoff:
       self.home().remove_timer(self);
+      break;
+    case step::journal:
+      if (!self.recorded_->give_up()) return;  // it has ended before, or may have: what was recorded says
       break;
     case step::none:
     case step::slot:
@@ -155,7 +170,7 @@ void call_control::acquire() noexcept {
         static_cast<void>(home().executor());  // what may be woken from another thread needs one
         if (!controls_.pool->take_or_wait(pool_wait_)) {
           give_slot_back();
-          return wait(step::pool, "permits of a resource_pool");
+          return wait(step::pool, node_phase::pool, "permits of a resource_pool");
         }
         has_permits_ = true;
       }
@@ -179,6 +194,7 @@ void call_control::acquire_slot() noexcept {
       self.acquire();
     }, &cancelled_in_queue);
     step_ = step::slot;
+    run().note_phase(call_, node_phase::slot);
     return;
   }
   has_slot_ = true;
@@ -211,7 +227,7 @@ void call_control::acquire_token() noexcept {
       if (has_waited_for_token_) {
         give_slot_back();
         give_permits_back();
-        return sleep_for(d, step::rate, "a token of a rate_limit");
+        return sleep_for(d, step::rate, node_phase::rate, "a token of a rate_limit");
       }
     }
     if (controls_.breaker) {
@@ -237,7 +253,9 @@ void call_control::refuse() noexcept {
 
 void call_control::start_attempt() noexcept {
   ++attempts_;
+  if (recorded_) recorded_->attempt_starts();
   step_ = step::body;
+  run().note_phase(call_, node_phase::body);
   attempt_scope_.emplace().open(*outer_);
   call_.cancellation = &*attempt_scope_;
   has_timed_out_ = false;
@@ -267,11 +285,11 @@ void call_control::attempt_ended() noexcept {
   }
   const bool was_stopped = outer_->is_stopped() && error && is_cancellation(error);
   leave_breaker(error != nullptr, was_stopped);
-  release_all();
   if (!error || outer_->is_stopped() || !is_worth_another_attempt(error)) return end();
+  release_all();
   run().note_attempt_failed(call_, tool_, error);
   const duration d = delay_after(error);
-  sleep_for(d, step::backoff, "the time of its next attempt");
+  sleep_for(d, step::backoff, node_phase::delay, "the time of its next attempt");
 }
 
 bool call_control::is_worth_another_attempt(const std::exception_ptr& e) const noexcept {
@@ -333,6 +351,11 @@ void call_control::end_with(std::exception_ptr e) noexcept {
 
 void call_control::end() noexcept {
   stop_waiting_for_token();
+  // In a durable run it keeps its slot until its end is safe.
+  if (!recorded_ || !recorded_->end()) end_for_good();
+}
+
+void call_control::end_for_good() noexcept {
   release_all();
   hooks_.note_end(call_);
   home().make_ready(call_, &body_operation::finish);

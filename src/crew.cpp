@@ -7,6 +7,7 @@
 
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/worker_pool.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>

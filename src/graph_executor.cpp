@@ -74,7 +74,7 @@ void graph_executor::open(environment& e, receiver& r) {
   scope_.open(e);
   run_state& run = scope_.run();
   stops_on_failure_ = run.options().on_error == on_error::stop;
-  calls_directly_ = !run.permits();
+  calls_directly_ = !run.has_gates();
   if (run.is_parallel()) {
     workers_ = &home().workers();
     workers_wait_.on_cancel = [](cancellable_wait& w) noexcept {
@@ -311,6 +311,15 @@ void graph_executor::note_element_failure(
 }
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
+void graph_executor::note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) {
+  failed_attempts_[e].push_back(cause);
+}
+
+std::size_t graph_executor::failed_attempts(std::uint32_t e) const noexcept {
+  const auto found = failed_attempts_.find(e);
+  return found == failed_attempts_.end() ? 0 : found->second.size();
+}
+
 void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
   if (cause || is_watched_) node_ends(e, cause);
   else state_[e] = static_cast<std::uint8_t>(node_state::done);

@@ -85,6 +85,7 @@ class view_maker {
       v.failure = r.cause;
       v.failed_attempts = failed_attempts;
       node_position_[i] = all.size();
+      note_number(number);
       all.push_back(std::move(v));
       if (graph_of_run_[i] != nowhere) add_declared(graph_of_run_[i], all);
     }
@@ -179,7 +180,14 @@ class view_maker {
     return text + type_name(*p.result_ops->type);
   }
 
+  /// Of the nodes, if times are recorded.
+  std::vector<node_number> take_numbers() noexcept { return std::move(numbers_); }
+
  private:
+  void note_number(node_number n) {
+    if (recording_.times) numbers_.push_back(n);
+  }
+
   std::string prefix_of(const recording::graph& g) const {
     if (g.run == no_node) return {};
     if (is_declared(g.run)) {
@@ -230,6 +238,7 @@ class view_maker {
       if (const auto c = causes.find(e); c != causes.end()) v.failure = c->second;
       else if (v.state == node_state::skipped) v.failure = why_skipped(g, bits, failed.empty() ? 0 : failed[e]);
       position[e] = all.size();
+      note_number(declared_number(g.number, e));
       all.push_back(std::move(v));
     }
   }
@@ -385,6 +394,7 @@ class view_maker {
   std::vector<std::size_t> graph_of_run_;   // of each recorded node
   std::vector<std::size_t> node_position_;  // likewise, in the view
   std::vector<std::vector<std::size_t>> entry_position_;
+  std::vector<node_number> numbers_;
   std::size_t node_count_ = 0;
 };
 
@@ -433,6 +443,10 @@ graph_source::view graph_source::make_view(const recording& r) {
   v.nodes = make.nodes();
   make.connect(v.joins, v.edges);
   v.signature = make.signature();
+  v.times = r.times;
+  v.numbers = make.take_numbers();
+  v.start = r.start;
+  v.end = r.times && r.times->end != no_time ? r.times->end : r.seen;
   v.folded = {r.folded.done, r.folded.failed, r.folded.cancelled, r.folded.skipped};
   v.order = order_of(v.edges, v.nodes.size(), v.nodes.size() + v.joins.size());
   for (std::size_t i = 0; i < v.nodes.size(); ++i) {

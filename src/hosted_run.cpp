@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/runtime_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
@@ -68,7 +69,7 @@ void hosted_base::add_stopping(std::vector<std::string>& names, duration patienc
 
 hosting::hosting(std::shared_ptr<runtime_state> r, std::shared_ptr<hosted_base> run, loop& l)
     : runtime_(std::move(r)), run_(std::move(run)), host_(runtime_->lend()) {
-  if (runtime_->permits()) permits_ = std::make_unique<permit_account>(runtime_->permits(), l);
+  if (runtime_->permits()) permits_.reset(new permit_account(runtime_->permits(), l));
   host_.permits = permits_.get();
   host_.services = &runtime_->all_services;
   host_.kv = &runtime_->kv;

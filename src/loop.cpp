@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <chrono>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -32,12 +33,14 @@ loop::not_in_a_loop::~not_in_a_loop() { current_loop = here_; }
 void loop::drain() noexcept {
   const stepping here(*this);
   if (crew_) crew_->begin_step();
-  steps_left_ = steps_between_looks;
-  while (!ready_.empty() && steps_left_ > 0) {
-    --steps_left_;
-    ready_item& i = next_ready();
-    i.on_ready(i);
-  }
+  do {
+    steps_left_ = steps_between_looks;
+    while (!ready_.empty() && steps_left_ > 0) {
+      --steps_left_;
+      ready_item& i = next_ready();
+      i.on_ready(i);
+    }
+  } while (turns_ && ready_.empty() && turns_->take_turn());
 }
 
 loop::look_from_outside::look_from_outside(loop& l) noexcept : loop_(l), here_(current()) {}
@@ -74,6 +77,15 @@ void loop::add_timer(timer& t, time_point at) {
       throw;
     }
   }
+}
+
+std::uint64_t loop::random_bits() {
+  thread_local std::mt19937_64 generator([] {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device(), device(), device(), device(), device()};
+    return std::mt19937_64(seed);
+  }());
+  return generator();
 }
 
 std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }

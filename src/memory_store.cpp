@@ -13,7 +13,7 @@ bool has_ended(run_status s) { return s != run_status::running && s != run_statu
 }  // namespace
 
 struct memory_store::run {
-  run_info info;
+  stored_run info;
   std::vector<fact> facts;  // in the order of writing
   std::vector<question> questions;
   store_client* client = nullptr;  // of whoever has opened it
@@ -33,7 +33,7 @@ class memory_store::journal final : public run_journal {
     run_->info.owner.clear();
   }
 
-  [[nodiscard]] const run_info& info() const noexcept override { return info_; }
+  [[nodiscard]] const stored_run& info() const noexcept override { return info_; }
   [[nodiscard]] std::vector<fact> take_facts() override {
     const std::lock_guard lock(store_.mutex_);
     return run_->facts;
@@ -89,7 +89,7 @@ class memory_store::journal final : public run_journal {
 
   memory_store& store_;
   const std::shared_ptr<run> run_;
-  const run_info info_;
+  const stored_run info_;
   std::uint64_t written_ = 0;
   bool has_failed_ = false;
 };
@@ -126,7 +126,7 @@ std::unique_ptr<run_journal> memory_store::open(const run_claim& claim, store_cl
   auto found = std::find_if(runs_.begin(), runs_.end(), [&](const auto& r) { return r->info.id == claim.id; });
   if (found == runs_.end()) {
     auto made = std::make_shared<run>();
-    run_info& info = made->info;
+    stored_run& info = made->info;
     info.id = claim.id;
     info.program = claim.program;
     info.version = claim.version;
@@ -146,14 +146,14 @@ std::unique_ptr<run_journal> memory_store::open(const run_claim& claim, store_cl
   return j;
 }
 
-std::vector<run_info> memory_store::runs() {
+std::vector<stored_run> memory_store::runs() {
   const std::lock_guard lock(mutex_);
-  std::vector<run_info> all;
+  std::vector<stored_run> all;
   for (const auto& r : runs_) all.push_back(r->info);
   return all;
 }
 
-std::optional<run_info> memory_store::find(std::string_view id) {
+std::optional<stored_run> memory_store::find(std::string_view id) {
   const std::lock_guard lock(mutex_);
   for (const auto& r : runs_)
     if (r->info.id == id) return r->info;
@@ -241,7 +241,7 @@ void memory_store::fork(std::string_view id, std::string_view new_id, const std:
 
 void memory_store::restate(const run_claim& claim) {
   const std::lock_guard lock(mutex_);
-  run_info& info = idle(claim.id).info;
+  stored_run& info = idle(claim.id).info;
   info.program = claim.program;
   info.version = claim.version;
   info.arguments = claim.arguments;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "aethergraph/detail/durable_run.hpp"
+
 namespace aethergraph::detail {
 
 namespace {
@@ -31,6 +33,7 @@ queue_core::queue_core(std::ptrdiff_t capacity) : capacity_(checked_capacity(cap
 void queue_core::send(queue_wait& w, queue_wait::state s) noexcept {
   w.line_.remove(w);
   w.state_ = s;
+  w.is_from_outside_ = loop::current() != w.home_;
   if (s == queue_wait::state::promised) ++w.line_.promised;
   // Under the lock: one who is on its way cannot go before it has been made ready. Its run's executor exists already,
   // so this only posts.
@@ -92,18 +95,35 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
     auto& self = static_cast<queue_wait&>(i);
     self.is_waiting_ = false;
     if (!self.error_) self.arrive_(self);
-    self.scope_->remove_wait(self);
-    self.parent_->done();
+    if (self.recorded_ && self.is_from_outside_ && !self.error_) return self.recorded_->came_from_outside();
+    self.go_on();
   };
   on_cancel = [](cancellable_wait& w) noexcept {
     auto& self = static_cast<queue_wait&>(w);
+    if (self.recorded_ && !self.recorded_->give_up()) return;
     bool is_on_its_way = false;
-    if (!self.core_.stop_waiting(self, is_on_its_way)) return;  // it ends in any case, with nothing
+    if (self.is_waiting_ && !self.core_.stop_waiting(self, is_on_its_way)) return;  // it ends in any case, with nothing
     self.error_ = self.scope_->stop_error();
     if (!is_on_its_way) self.home_->make_ready(self);
   };
   try {
     static_cast<void>(home_->executor());  // what may be woken from another thread needs one
+    recorded_ = make_recorded_grant(e, what, [](void* op, bool is_replayed) noexcept {
+      auto& self = *static_cast<queue_wait*>(op);
+      if (is_replayed) {
+        self.recorded_.reset();  // from here on it waits as any other, should it have to
+        try {
+          self.is_waiting_ = !self.try_to_end_(self);
+        } catch (...) {
+          self.error_ = std::current_exception();
+        }
+      }
+      if (!self.is_waiting_) self.go_on();
+    }, this);
+    if (recorded_ && recorded_->is_replayed()) {
+      scope_->add_wait(*this, waits_for_its_turn, e.current_call);
+      return false;
+    }
     if (try_to_end_(*this)) return true;
   } catch (...) {
     error_ = std::current_exception();
@@ -112,6 +132,11 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
   is_waiting_ = true;
   scope_->add_wait(*this, what, e.current_call);
   return false;
+}
+
+void queue_wait::go_on() noexcept {
+  scope_->remove_wait(*this);
+  parent_->done();
 }
 
 queue_wait::~queue_wait() {

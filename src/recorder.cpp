@@ -1,7 +1,11 @@
 #include "aethergraph/detail/recorder.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <new>
+#include <string_view>
 
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/detail/plan.hpp"
@@ -14,12 +18,82 @@ namespace {
 constexpr std::size_t folded_blocks = 256;
 }  // namespace
 
+template class record_log<node_record>;
+template class record_log<join_record>;
+
+struct recorder::older_records {
+  std::map<node_number, node_record> live;    // have not ended
+  std::map<node_number, node_record> failed;  // have
+  std::map<node_number, join_record> joins;   // are open
+  ended_counts folded;
+  std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
+};
+
+void recorder::delete_older(older_records* o) noexcept { delete o; }
+
 recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
     : nodes_(reserved + 1), with_times_(with_times) {
-  if (with_times) note_time(start_, l);
+  if (with_times) [[unlikely]]
+    begin_times(l);
 }
 
+void recorder::begin_times(const loop& l) noexcept {
+  note_time(start_, l);
+  try {
+    times_ = std::make_unique<recorded_times>();
+    times_->first = nodes_.first();
+  } catch (const std::bad_alloc&) {
+    // when nodes start and end is in their records
+  }
+}
+
+recorder::~recorder() = default;
+
 void recorder::note_time(time_point& t, const loop& l) noexcept { t = l.now(); }
+
+// What there is no memory for is missing in what is shown of times, and nothing else depends on it.
+
+void recorder::note_time_made(node_number n, time_point at) noexcept {
+  if (!times_ || n < times_->first) return;
+  try {
+    std::deque<time_point>& made = times_->made;
+    if (n - times_->first >= made.size()) made.resize(n - times_->first + 1, no_time);
+    made[n - times_->first] = at;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_phase(node_number n, node_phase what, time_point at) noexcept {
+  if (!times_ || n < times_->first) return;
+  try {
+    times_->phases[n].push_back({what, at});
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_slots(node_number run, std::size_t slots) noexcept {
+  if (!times_) return;
+  try {
+    times_->slots[run] = slots;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void recorder::note_run_ended(time_point at) noexcept {
+  if (times_) times_->end = at;
+}
+
+void recorder::drop_times(node_number first, node_number last) noexcept {
+  if (!times_) return;
+  const auto drop = [&](auto& all) { all.erase(all.lower_bound(first), all.lower_bound(last)); };
+  drop(times_->phases);
+  drop(times_->slots);
+  if (is_declared(first)) return;
+  std::deque<time_point>& made = times_->made;
+  const std::size_t count = std::min<std::size_t>(last - times_->first, made.size());
+  made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(count));
+  times_->first = last;
+}
 
 node_state recorder::state_after(const node_record& r, const std::exception_ptr& cause) noexcept {
   const bool was_stopped = r.live->is_stopped() && (cause == r.live->stop_error() || is_cancellation(cause));
@@ -46,6 +120,15 @@ void recorder::note_join_closed(node_number n, sequence& s) noexcept {
   r->has_ended = true;
   r->has_inner_steps = last != r->where.after;
   r->where.after = last;
+}
+
+recorder::older_records& recorder::have_older() {
+  if (!older_) older_.reset(new older_records);
+  return *older_;
+}
+
+void recorder::note_attempt_failed(node_number n, const std::exception_ptr& cause) {
+  have_older().failed_attempts[n].push_back(cause);
 }
 
 const recorder::older_records& recorder::older() const noexcept {
@@ -84,6 +167,7 @@ void recorder::fold_nodes() noexcept {
   older_->live.merge(live);
   older_->failed.merge(failed);
   limit_failures();
+  drop_times(nodes_.first(), end);
   nodes_.drop_blocks(blocks);
   auto& attempts = older_->failed_attempts;
   attempts.erase(attempts.begin(), attempts.lower_bound(end));
@@ -146,7 +230,7 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
   return std::nullopt;
 }
 
-std::vector<std::pair<node_number, node_record>> recorder::declared_in_flight() const {
+std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_flight() const {
   std::vector<std::pair<node_number, node_record>> all;
   for (const auto& [number, g] : declared_) {
     if (!g.live) continue;
@@ -161,6 +245,7 @@ std::vector<std::pair<node_number, node_record>> recorder::declared_in_flight() 
       all.emplace_back(declared_number(number, e), r);
     }
   }
+  all.insert(all.end(), older().live.begin(), older().live.end());
   return all;
 }
 
@@ -174,6 +259,55 @@ std::string recorder::path(node_number n) const {
   for (auto p = outwards.rbegin(); p != outwards.rend(); ++p)
     if (*p) append_place(text, **p);
     else text = "…";
+  return text;
+}
+
+std::size_t recorder::failed_attempts(node_number n) const noexcept {
+  if (n & join_bit) return 0;
+  if (is_declared(n)) {
+    const auto found = declared_.find(graph_of(n));
+    return found == declared_.end() || !found->second.live ? 0 : found->second.live->failed_attempts(entry_of(n));
+  }
+  if (!older_) return 0;
+  const auto found = older_->failed_attempts.find(n);
+  return found == older_->failed_attempts.end() ? 0 : found->second.size();
+}
+
+std::string recorder::replay_path(node_number n) const {
+  const std::optional<place> p = place_of(n);
+  std::string text;
+  if (is_declared(n)) {
+    const declared_run& g = declared_.at(graph_of(n));
+    text = (g.run == no_node ? std::string() : replay_path(g.run)) + ':';
+    // What has a meaning in paths is written as in addresses of the web.
+    for (const char c : g.declared->id_of(entry_of(n)))
+      if (std::string_view("/~:.%").find(c) == std::string_view::npos) text += c;
+      else fmt::format_to(std::back_inserter(text), "%{:02X}", c);
+  } else if (p) {
+    text = replay_path(*p);
+  }
+  return text;
+}
+
+std::string recorder::replay_path(const place& p) const {
+  // Outwards, in a loop: nesting may be deep.
+  std::vector<place> outwards{p};
+  std::string text;
+  for (node_number n = p.within; n != no_node;) {
+    if (is_declared(n)) {
+      text = replay_path(n);
+      break;
+    }
+    const std::optional<place> next = place_of(n);
+    if (!next) break;
+    outwards.push_back(*next);
+    n = next->within;
+  }
+  for (auto at = outwards.rbegin(); at != outwards.rend(); ++at) {
+    if (const std::size_t failed = at->within == no_node ? 0 : failed_attempts(at->within); failed > 0)
+      text += '~' + std::to_string(failed + 1);
+    append_place(text, *at);
+  }
   return text;
 }
 
@@ -203,6 +337,7 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
     for (std::uint32_t e = 0; e < p.size() && e < g->second.ended.states.size(); ++e)
       if (p.entries[e].is_node()) older_->folded.add(entry_state::state(g->second.ended.states[e]));
     ended_declared_ -= p.size();
+    drop_times(declared_number(g->first, 0), declared_number(g->first + 1, 0));
     g = declared_.erase(g);
   }
 }
@@ -212,6 +347,7 @@ recording recorder::copy() const {
   const older_records& old = older();
   all.folded = old.folded;
   all.start = start_;
+  if (times_) all.times = std::make_shared<const recorded_times>(*times_);
   // Of old ones those that live and those that have failed, merged by number.
   auto live = old.live.begin();
   auto failed = old.failed.begin();

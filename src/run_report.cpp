@@ -38,6 +38,7 @@ std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_p
 
 std::shared_ptr<const graph_source> run_state::copy_graph() const {
   recording now = log_ ? log_->copy() : recording{};
+  now.seen = home().now();
   return std::make_shared<const graph_source>(
       identity(), is_stopped() ? node_state::stopping : node_state::running, std::move(now));
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aethergraph/channel.hpp"
+#include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
@@ -19,18 +20,34 @@
 
 namespace aethergraph::detail {
 
+void run_state::delete_kv(key_value_store* kv) noexcept { delete kv; }
+void run_state::delete_rarities(rarities* r) noexcept { delete r; }
+
+run_state::rarities& run_state::few_have() {
+  if (!rarities_) rarities_.reset(new rarities);
+  return *rarities_;
+}
+
 namespace {
 
-void check_supported(std::string_view run, const run_options& o, bool is_graph) {
+void check_supported(std::string_view run, const run_options& o, bool is_graph, bool is_nested) {
   if (!is_graph && o.on_error != on_error::stop)
     throw option_error(fmt::format(
         "run of '{}': the option `on_error` is for static graphs, whose nodes have dependents; leave it out "
         "for an agent, whose body decides what a failure means",
         run));
-  const char* field = o.store ? "store" : !o.run_id.empty() ? "run_id" : nullptr;
-  if (field)
+  if (o.store && o.run_id.empty())
+    throw option_error(fmt::format(
+        "run of '{}': it has a `store`, but no `run_id`, by which it is found there; give it one such as \"nightly-7\"",
+        run));
+  if (!o.store && !o.run_id.empty())
     throw option_error(
-        fmt::format("run of '{}': the option `{}` is not supported by this version; leave it out", run, field));
+        fmt::format("run of '{}': it has the `run_id` '{}', but no `store` that could know it", run, o.run_id));
+  if (o.store && is_nested)
+    throw option_error(fmt::format(
+        "run of '{}': it has a `store`, but is nested in another run; what it does is recorded with the outermost run, "
+        "so give the store to that",
+        run));
 }
 
 }  // namespace
@@ -62,7 +79,7 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   outer_ = outer;
   if (name().empty()) throw option_error("a graph_fn has an empty name; give it a name such as \"batch_agent\"");
   if (!what_->problem.empty()) throw option_error(what_->problem);
-  check_supported(name(), options_, declared_ != nullptr);
+  check_supported(name(), options_, declared_ != nullptr, outer != nullptr);
   const std::optional<int> cap = options_.max_concurrency ? options_.max_concurrency : default_cap_;
   if (cap && *cap < 1)
     throw option_error(fmt::format("run of '{}': max_concurrency is {}; it must be at least 1", name(), *cap));
@@ -70,11 +87,14 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   host* const h = l.host();
   has_begun_ = true;
   if (h) permits_ = h->permits;
+  if (outer) durable_ = outer->durable_;
+  has_gates_ = permits_ || durable_;
   is_parallel_ = (options_.parallel || (outer && outer->is_parallel_)) && !l.runs_workers_inline();
   if (is_parallel_) l.note_parallel();
   if (options_.deadline) {
     deadline_timer& deadline = few_have().deadline;
     deadline.run = this;
+    deadline.may_outlast = true;
     const time_point at = saturating_add(l.now(), *options_.deadline);
     tighten_deadline(at);
     deadline.on_expiry = [](timer& t) noexcept {
@@ -92,7 +112,7 @@ void run_state::begin_recording(run_state* outer, node_number self) {
   add_observers();
   const bool has_own_observers = rarities_ && !rarities_->observers.empty();
   is_observed_ = has_own_observers || (outer && outer->is_observed_);
-  const bool is_recorded = options_.record != record::off || is_observed_;
+  const bool is_recorded = options_.record != record::off || is_observed_ || durable_ || options_.store;
   if (!outer || (!outer->log_ && has_own_observers)) {
     // A run of its own books: a root, or one that only its own observers can see.
     if (is_recorded)
@@ -107,6 +127,11 @@ void run_state::begin_recording(run_state* outer, node_number self) {
   }
   body_steps_.within = self;
   steps = log_ ? &body_steps_ : nullptr;
+  const bool has_times = log_ && log_->has_times();
+  is_watched_ = is_observed_ || has_times;
+  if (!is_watched_) [[likely]]
+    return;
+  if (has_times) log_->note_slots(self, slots.capacity());
   if (is_observed_) tell_of_run(event_kind::run_started, node_state::running, nullptr);
 }
 
@@ -118,7 +143,22 @@ void run_state::add_observers() {
   }
 }
 
+run_state::rarities::rarities() noexcept = default;
+run_state::rarities::~rarities() = default;
+
+void run_state::begin_durable(const durable_claim& claim) {
+  few_have().durable = std::make_unique<durable_run>(*this, home(), *options_.store, claim);
+  durable_ = few_have().durable.get();
+  has_gates_ = true;
+}
+
+void run_state::end_durable() noexcept {
+  durable_ = nullptr;
+  rarities_->durable.reset();
+}
+
 void run_state::end(std::exception_ptr& failure) noexcept {
+  if (durable_ && !outer_ && durable_->failure()) failure = durable_->failure();
   if (rarities_) {
     if (rarities_->deadline.is_pending()) home().remove_timer(rarities_->deadline);
     if (rarities_->watch.is_pending()) home().remove_timer(rarities_->watch);
@@ -128,6 +168,11 @@ void run_state::end(std::exception_ptr& failure) noexcept {
   if (was_cancelled && rarities_ && rarities_->deadline.has_passed)
     failure = std::make_exception_ptr(timed_out(
         fmt::format("run of '{}' timed out: its deadline of {} has passed", name(), to_text(*options_.deadline))));
+  if (is_watched_) watch_end(failure);
+}
+
+void run_state::watch_end(const std::exception_ptr& failure) noexcept {
+  if (own_log_ && own_log_->has_times()) own_log_->note_run_ended(home().now());
   if (is_observed_) tell_of_run(event_kind::run_ended, state_after(failure), failure);
 }
 
@@ -210,9 +255,16 @@ node_number run_state::note_made(const tool_info& what, node_kind kind, environm
     if (const node_number n = declared_->take_starting()) return n;
   if (!e.steps) return ++book_->unrecorded_;
   const node_number n = log_->note_made(what, kind, *e.steps, live);
-  if (is_observed_) [[unlikely]]
-    tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+  if (is_watched_) [[unlikely]] {
+    if (log_->has_times()) log_->note_time_made(n, home().now());
+    if (is_observed_) tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
+  }
   return n;
+}
+
+void run_state::note_time_of(const call_state& c, node_phase what) noexcept {
+  const bool is_recorded = c.made_in || is_declared(c.number);
+  if (is_recorded && log_->has_times()) log_->note_phase(c.number, what, home().now());
 }
 
 void run_state::note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept {
@@ -230,11 +282,21 @@ void run_state::note_ended(
     tell(event_kind::node_ended, n, what, kind, state, cause);
 }
 
-key_value_store& run_state::kv() const {
-  static std::mutex making;  // bodies on worker threads ask, too
+namespace {
+std::mutex making;  // of what is made when it is asked for, by bodies on worker threads, too
+}
+
+std::uint64_t run_state::nonce() const {
   const std::lock_guard lock(making);
   const run_state& r = root();
-  if (!r.kv_) r.kv_ = std::make_unique<key_value_store>();
+  if (!r.nonce_) r.nonce_ = std::make_unique<std::uint64_t>(home().random_bits());
+  return *r.nonce_;
+}
+
+key_value_store& run_state::kv() const {
+  const std::lock_guard lock(making);
+  const run_state& r = root();
+  if (!r.kv_) r.kv_.reset(new key_value_store);
   return *r.kv_;
 }
 

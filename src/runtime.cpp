@@ -49,11 +49,13 @@ class own_threads {
   std::vector<std::thread> threads_;
 };
 
+void delete_threads(own_threads* t) noexcept { delete t; }
+
 namespace {
 
-std::unique_ptr<own_threads> make_threads(int threads) {
+own_threads* make_threads(int threads) {
   if (threads < 1) throw option_error(fmt::format("a runtime has {} threads; it needs at least 1", threads));
-  return std::make_unique<own_threads>(threads);
+  return new own_threads(threads);
 }
 
 const boost::asio::io_context* find_io_context(const boost::asio::any_io_executor& ex) {

@@ -1,6 +1,7 @@
 #include "aethergraph/detail/scheduler.hpp"
 
 #include <iterator>
+#include <map>
 #include <new>
 #include <utility>
 
@@ -9,6 +10,12 @@
 
 namespace aethergraph::detail {
 
+struct scheduler::ranks : std::map<int, call_state*> {};
+
+void scheduler::delete_ranks(ranks* r) noexcept { delete r; }
+
+bool scheduler::has_any_rank() const noexcept { return !last_of_->empty(); }
+
 call_state* call_state::caller_across_runs() const noexcept {
   return caller ? caller : cancellation->run().awaiting_call();
 }
@@ -16,12 +23,13 @@ call_state* call_state::caller_across_runs() const noexcept {
 bool call_state::acquire_permit(permit_account& permits, void (*on_permit)(ready_item&) noexcept,
     void (*on_cancelled)(cancellable_wait&) noexcept) {
   call_state* const outer = caller_across_runs();
-  permit = std::make_unique<permit_request>(*this, outer ? outer->permit.get() : nullptr);
+  permit.reset(new permit_request(*this, outer ? outer->permit.get() : nullptr));
   if (permits.acquire(*permit)) return true;
   on_ready = on_permit;
   ::new (&queued) queued_call;
   queued.on_cancel = on_cancelled;
   cancellation->add_wait(queued, "a permit of its runtime", this);
+  cancellation->run().note_phase(*this, node_phase::permit);
   return false;
 }
 
@@ -53,7 +61,7 @@ void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) n
 
 call_state* scheduler::last_ranked_before(call_state& c) noexcept {
   try {
-    if (!last_of_) last_of_ = std::make_unique<ranks>();
+    if (!last_of_) last_of_.reset(new ranks);
     if (last_of_->empty() && last_) last_of_->emplace(0, last_);
     // Those of higher priority, or of the same, go first.
     auto [mine, is_new] = last_of_->emplace(c.queued.priority, &c);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "aethergraph/detail/durable_run.hpp"
+
 namespace aethergraph {
 
 semaphore::semaphore(std::ptrdiff_t permits) : free_(permits) {
@@ -50,6 +52,7 @@ void semaphore::release() noexcept {
   waiter& w = *first_;
   unlink(w);
   w.has_permit = true;
+  w.is_from_outside = detail::loop::current() != w.home;
   // Under the lock: a waiter that was unlinked cannot go before it has been made ready. Its run's executor exists
   // already, so this only posts.
   w.home->make_ready_from_anywhere(w);
@@ -66,17 +69,30 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
   on_ready = [](ready_item& i) noexcept {
     auto& self = static_cast<acquire_operation&>(i);
     self.is_waiting_ = false;
-    self.scope_->remove_wait(self);
-    self.parent_->done();
+    if (self.recorded_ && self.is_from_outside && !self.error_) return self.recorded_->came_from_outside();
+    self.go_on();
   };
   on_cancel = [](cancellable_wait& w) noexcept {
     auto& self = static_cast<acquire_operation&>(w);
-    if (!self.semaphore_.stop_waiting(self)) return;  // a permit is on its way, and will be received
+    if (self.recorded_ && !self.recorded_->give_up()) return;
+    if (self.is_waiting_ && !self.semaphore_.stop_waiting(self))
+      return;  // a permit is on its way, and will be received
     self.error_ = self.scope_->stop_error();
     self.home->make_ready(self);
   };
   try {
     static_cast<void>(home->executor());  // what may be woken from another thread needs one
+    recorded_ = make_recorded_grant(e, "a semaphore", [](void* op, bool is_replayed) noexcept {
+      auto& self = *static_cast<acquire_operation*>(op);
+      if (!is_replayed) return self.go_on();
+      self.recorded_.reset();  // from here on it waits as any other, should it have to
+      if (self.semaphore_.acquire_or_wait(self)) self.go_on();
+      else self.is_waiting_ = true;
+    }, this);
+    if (recorded_ && recorded_->is_replayed()) {
+      scope_->add_wait(*this, waits_for_its_turn, e.current_call);
+      return false;
+    }
     if (semaphore_.acquire_or_wait(*this)) return true;
   } catch (...) {
     error_ = std::current_exception();
@@ -85,6 +101,11 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
   is_waiting_ = true;
   scope_->add_wait(*this, "a permit of a semaphore", e.current_call);
   return false;
+}
+
+void acquire_operation::go_on() noexcept {
+  scope_->remove_wait(*this);
+  parent_->done();
 }
 
 acquire_operation::~operation() {

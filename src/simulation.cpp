@@ -36,6 +36,7 @@ std::string shortened(std::string text) {
 }  // namespace
 
 aethergraph::detail::ready_item& simulation::simulated_loop::next_ready() noexcept {
+  if (turns_) return ready_.pop();  // what a durable run does between two facts is the same each time
   try {
     while (!ready_.empty()) {
       pool_.push_back(nullptr);
@@ -58,6 +59,10 @@ aethergraph::detail::ready_item& simulation::simulated_loop::next_ready() noexce
     pool_.pop_back();
   }
   return chosen;
+}
+
+std::uint64_t simulation::simulated_loop::random_bits() {
+  return scramble(~seed_ + ++course_.drawn * 0x9e3779b97f4a7c15);  // apart from what decides who goes first
 }
 
 void simulation::simulated_loop::wait(aethergraph::detail::run_state& root) {

@@ -53,7 +53,7 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
 /// But for who executes it.
 [[nodiscard]] sqlite_run read_run(const sqlite_rows& r) {
   sqlite_run run{.number = r.integer(0), .info = {}, .owner = r.text(8)};
-  run_info& i = run.info;
+  stored_run& i = run.info;
   i.id = r.text(1);
   i.program = r.text(2);
   i.version = r.text(3);
@@ -129,8 +129,8 @@ void check_length(std::string_view path, std::string_view what, std::string_view
 }
 
 // --- looking
-std::vector<run_info> read_runs(sqlite_database& db) {
-  std::vector<run_info> all;
+std::vector<stored_run> read_runs(sqlite_database& db) {
+  std::vector<stored_run> all;
   std::map<std::string, std::string> known;  // a process has many runs, and is asked for once
   sqlite_rows rows = db.query(AETHERGRAPH_RUN "order by r.number");
   while (rows.next()) {
@@ -348,7 +348,7 @@ void fork_run(
     sqlite_database& db, std::string_view id, std::string_view new_id, const std::vector<std::uint64_t>& without) {
   refuse_known(db, new_id);
   const sqlite_run from = existing_run(db, id);
-  const run_info& i = from.info;
+  const stored_run& i = from.info;
   const std::int64_t made = insert_run(db, {std::string(new_id), i.program, i.version, i.arguments, i.structure}, id);
   const std::int64_t shift = first_key(made) - first_key(from.number);
   db.execute(

@@ -27,12 +27,12 @@ using sqlite_time = std::chrono::system_clock::time_point;
 /// A run, by its number in the file.
 struct sqlite_run {
   std::int64_t number = 0;
-  run_info info;
+  stored_run info;
   std::string owner;  // as `sqlite_lease` has it, dead or alive
 };
 
 // --- looking
-[[nodiscard]] std::vector<run_info> read_runs(sqlite_database& db);
+[[nodiscard]] std::vector<stored_run> read_runs(sqlite_database& db);
 [[nodiscard]] std::optional<sqlite_run> find_run(sqlite_database& db, std::string_view id);
 /// The same; an error if there is none.
 [[nodiscard]] sqlite_run existing_run(sqlite_database& db, std::string_view id);

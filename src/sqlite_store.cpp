@@ -21,9 +21,9 @@ std::unique_ptr<run_journal> sqlite_store::open(const run_claim& claim, store_cl
   return std::make_unique<sqlite_journal>(parts_->writer, parts_->reader, claim, client);
 }
 
-std::vector<run_info> sqlite_store::runs() { return parts_->reader.read(read_runs); }
+std::vector<stored_run> sqlite_store::runs() { return parts_->reader.read(read_runs); }
 
-std::optional<run_info> sqlite_store::find(std::string_view id) {
+std::optional<stored_run> sqlite_store::find(std::string_view id) {
   std::optional<sqlite_run> run = parts_->reader.read([&](sqlite_database& db) { return find_run(db, id); });
   if (!run) return std::nullopt;
   return std::move(run->info);

@@ -108,7 +108,7 @@ class sqlite_journal final : public run_journal {
   sqlite_journal(sqlite_writer& w, sqlite_reader& r, const run_claim& claim, store_client& client);
   ~sqlite_journal() override;
 
-  [[nodiscard]] const run_info& info() const noexcept override { return run_.before.info; }
+  [[nodiscard]] const stored_run& info() const noexcept override { return run_.before.info; }
   [[nodiscard]] std::vector<fact> take_facts() override;
   void write(fact f) noexcept override;
   void ask(question q) noexcept override;

@@ -2,10 +2,13 @@
 
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/strand.hpp>
 #include <cstddef>
 #include <mutex>
 #include <utility>
 
+#include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/crew.hpp"
 
 namespace aethergraph::detail {
@@ -97,13 +100,24 @@ std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::a
 
 strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
     : strand_(boost::asio::make_strand(ex)),
-      work_(ex),
-      alarm_(strand_),
+      work_(boost::asio::prefer(ex, boost::asio::execution::outstanding_work.tracked)),
       registry_(boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context))) {
   registry_.add(*this);
 }
 
 strand_loop::~strand_loop() { registry_.remove(*this); }  // still there only if its construction has failed
+
+namespace {
+const auto& as_strand(const boost::asio::any_io_executor& ex) noexcept {
+  return *ex.target<boost::asio::strand<boost::asio::any_io_executor>>();
+}
+}  // namespace
+
+void delete_alarm(alarm* a) noexcept { delete a; }
+
+bool strand_loop::is_on_strand() const noexcept { return as_strand(strand_).running_in_this_thread(); }
+
+boost::asio::any_io_executor strand_loop::inner_executor() const { return as_strand(strand_).get_inner_executor(); }
 
 void strand_loop::begin() {
   try {
@@ -125,11 +139,11 @@ void strand_loop::look() noexcept {
       const std::lock_guard lock(step_mutex_);
       was_delivered_ = true;
     }
-    alarm_.cancel();
+    if (alarm_) alarm_->cancel();
     dismiss_crew();
     if (gate_) gate_->close_and_wait();
     deliver();
-    work_.reset();
+    work_ = nullptr;
     if (registry_.remove(*this)) drop_reference();
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
     boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
@@ -154,7 +168,8 @@ void strand_loop::wake_from_crew() noexcept {
 }
 
 void strand_loop::set_alarm(time_point at) {
-  alarm_.set(at, [self = loop_reference(*this), this] {
+  if (!alarm_) alarm_.reset(new alarm(strand_));
+  alarm_->set(at, [self = loop_reference(*this), this] {
     if (was_delivered_) return time_point::max();
     expire_timers(now());
     wake();

@@ -12,6 +12,7 @@
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/run_result.hpp"
 
 namespace aethergraph {
 
@@ -26,6 +27,10 @@ std::string_view to_string(task_graph::join_kind k) noexcept {
 
 task_graph detail::spec_of(const std::shared_ptr<const plan>& p) {
   return graph_source::make_graph(std::make_shared<const graph_source>(p));
+}
+
+task_graph detail::make_graph(std::shared_ptr<const graph_source> s) noexcept {
+  return graph_source::make_graph(std::move(s));
 }
 
 task_graph::task_graph(std::shared_ptr<const detail::graph_source> source) noexcept : source_(std::move(source)) {}

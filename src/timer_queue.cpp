@@ -32,11 +32,13 @@ void timer_queue::sift_down(const entry& e, std::size_t position) noexcept {
 void timer_queue::add(timer& t, time_point at) {
   heap_.push_back({at, next_order_++, &t});
   watches_ += t.only_watches;
+  outlasting_ += t.may_outlast;
   sift_up(entry(heap_.back()), heap_.size() - 1);
 }
 
 void timer_queue::remove(timer& t) noexcept {
   watches_ -= t.only_watches;
+  outlasting_ -= t.may_outlast;
   const std::size_t hole = t.position;
   t.position = timer::not_pending;
   const entry last = heap_.back();

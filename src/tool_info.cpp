@@ -134,4 +134,26 @@ const tool_info* moved_from_invocation() noexcept {
   return info;
 }
 
+void refuse_retries(const tool_info& tool) {
+  throw option_error(
+      fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
+                  "leave out the option `retry`, or share the argument",
+          tool.title));
+}
+
+void refuse_awaited_task(const tool_info& tool) {
+  throw error(fmt::format("tool '{}' returned a task that was awaited before", tool.title));
+}
+
+std::exception_ptr unusable_call(const tool_info& tool, bool is_traced) {
+  if (!tool.problem.empty()) return std::make_exception_ptr(option_error(tool.problem));
+  if (is_traced)
+    return std::make_exception_ptr(build_error(fmt::format(
+        "this call of tool '{}' was made while a graph was traced, "
+        "so it is a node of that graph and cannot be awaited; pass it to a tool, or return it from the graphify body",
+        tool.title)));
+  return std::make_exception_ptr(error(
+      fmt::format("this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title)));
+}
+
 }  // namespace aethergraph::detail

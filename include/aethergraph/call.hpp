@@ -1,8 +1,6 @@
 // call: one calling of a tool, before and while it runs.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 
 #include "aethergraph/context.hpp"
 #include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/codec_ops.hpp"
 #include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
@@ -115,7 +114,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   bool start(environment& e, receiver& r) noexcept {
     if (!prepare(e, r)) [[unlikely]]
-      return start_with_care();
+      return start_with_care(false);
     scheduler& slots = cancellation->run().slots;
     if (!slots.acquire(*this)) {
       slots.wait(*this, call_.info_->priority, &slot_granted, &cancelled_while_waiting);
@@ -158,23 +157,24 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     return true;
   }
   // True: it has failed already.
-  bool start_with_care() noexcept {
+  bool start_with_care(bool has_slot) noexcept {
     const tool_info& tool = *call_.info_;
     if (std::exchange(call_.is_used_up_, true) || !tool.problem.empty()) {
       fail_at_once();
       return true;
     }
+    return !start_controlled(has_slot);
+  }
+  // False: it has failed already, and has its slot still.
+  bool start_controlled(bool has_slot) noexcept {
+    const tool_info& tool = *call_.info_;
     try {
-      if (!(is_copyable<Args> && ...) && tool.controls->retry.max_attempts > 1)
-        throw option_error(
-            fmt::format("tool '{}' has retries, but an argument that cannot be copied for another attempt; "
-                        "leave out the option `retry`, or share the argument",
-                tool.title));
-      control = new call_control(*this, tool, hooks);
+      if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
+      control = new call_control(*this, tool, hooks, has_slot);
     } catch (...) {
       this->outcome.fail(std::current_exception());
       note_end();
-      return true;
+      return false;
     }
     on_body_end = [](body_operation& op) noexcept {
       static_cast<operation&>(op).home_loop().make_ready(op, [](ready_item& i) noexcept {
@@ -184,7 +184,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       });
     };
     control->begin();
-    return false;
+    return true;
   }
   [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
   bool start_with_slot(loop& l) noexcept {
@@ -192,13 +192,20 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       l.make_ready(*this, &slot_granted);
       return false;
     }
-    if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
-      return !permit;  // it waits, or has failed
+    if (cancellation->run().has_gates() && !pass_gates(l)) [[unlikely]]
+      return !is_under_way();  // it waits, or has failed
     if (!run_attempt(l, false)) return false;
     note_end();
     release(l);
     return true;
   }
+  // False: it waits, or has failed and given its slot back.
+  bool pass_gates(loop& l) noexcept {
+    if (!cancellation->run().durable()) return acquire_permit_or_fail(l);
+    if (!start_controlled(true)) release(l);
+    return false;
+  }
+  [[nodiscard]] bool is_under_way() const noexcept { return permit || control; }
   void make_node(environment& e) noexcept {
     cancellation = e.cancellation;
     made_in = e.steps;
@@ -216,8 +223,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     try {
       if constexpr (is_task<raw>) {
         raw t = invoke(keeps_arguments);
-        if (!t.promise_)
-          throw error(fmt::format("tool '{}' returned a task that was awaited before", call_.info_->title));
+        if (!t.promise_) refuse_awaited_task(*call_.info_);
         auto& p = *std::exchange(t.promise_, nullptr);
         p.outcome = &this->outcome;
         if (!start_body(p, *this, l)) return false;
@@ -255,20 +261,19 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     return self.run_attempt(self.home_loop(), keeps_arguments);
   }, [](call_state& c) noexcept -> const std::exception_ptr& { return static_cast<operation&>(c).outcome.error(); },
       [](call_state& c, std::exception_ptr e) noexcept { static_cast<operation&>(c).outcome.fail(std::move(e)); },
-      [](call_state& c) noexcept { static_cast<operation&>(c).note_end(); }};
+      [](call_state& c) noexcept { static_cast<operation&>(c).note_end(); }, [](call_state& c) {
+    return encode_compared(static_cast<operation&>(c).call_.arguments_);
+  }, &codec_of_result<R>, [](call_state& c) {
+    const codec_ops& codec = *codec_of_result<R>();
+    if constexpr (std::is_void_v<R>) return codec.encode(nullptr);
+    else return codec.encode(std::addressof(static_cast<operation&>(c).outcome.value()));
+  }, [](call_state& c, std::string_view json) {
+    codec_of_result<R>()->decode(json, &static_cast<operation&>(c).outcome);
+  }};
 
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
-    this->outcome.fail(
-        !tool.problem.empty() ? std::make_exception_ptr(option_error(tool.problem))
-        : traced_value_of(call_).trace != 0
-            ? std::make_exception_ptr(build_error(fmt::format("this call of tool '{}' was made while a graph was "
-                                                              "traced, so it is a node of that graph and cannot be "
-                                                              "awaited; pass it to a tool, or return it from the "
-                                                              "graphify body",
-                  tool.title)))
-            : std::make_exception_ptr(error(fmt::format(
-                  "this call of tool '{}' was awaited or moved from before; a call can be awaited once", tool.title))));
+    this->outcome.fail(unusable_call(tool, traced_value_of(call_).trace != 0));
     end_node(this->outcome.error());
   }
 
@@ -319,9 +324,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if (self.cancellation->is_stopped()) {
       self.skip();
       self.give_back();
-    } else if (loop& l = self.cancellation->home();
-        self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
-      if (!self.permit) l.make_ready(self, &body_operation::finish);
+    } else if (loop& l = self.cancellation->home(); self.cancellation->run().has_gates() && !self.pass_gates(l))
+        [[unlikely]] {
+      if (!self.is_under_way()) l.make_ready(self, &body_operation::finish);
     } else if (self.run_attempt(l, false)) {
       self.end_body();
     }

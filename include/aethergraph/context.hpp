@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,12 +54,21 @@ class context {
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
     const auto at = surroundings_->cancellation->deadline();
     if (at == std::chrono::steady_clock::time_point::max()) return std::nullopt;
-    return at;
+    return run().durable() ? in_run_time(at) : at;
   }
-  /// The time by the clock of the run, by which all its waits go: virtual in a simulation.
-  [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
-    return surroundings_->cancellation->home().now();
+  /// The time by the clock of the run, by which all its waits go: virtual in a simulation. In a durable run it is
+  /// recorded, and goes on where it was when the run is resumed.
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const {
+    return run().durable() ? recorded_now() : surroundings_->cancellation->home().now();
   }
+  /// A random number, all of whose bits are: enough to seed a generator with. In a simulation it follows from the seed;
+  /// in a durable run it is recorded. Thread safety: any thread that executes the body.
+  [[nodiscard]] std::uint64_t random() const;
+  /// A random identifier, such as "0b0a1a1e-90a6-4c5f-8f0c-3c1f6a5ad7a4" (version 4 of RFC 9562), likewise.
+  [[nodiscard]] std::string uuid() const;
+  /// Names this call, or in the body of an agent the run, for whatever it asks of others: the same in each attempt, and
+  /// in a durable run whenever it is repeated after a kill. Who is asked twice under the same key does it once.
+  [[nodiscard]] std::string idempotency_key() const;
   /// Whether this body was asked to stop. Its next `co_await` will throw `cancelled`; a body that computes for long
   /// asks.
   [[nodiscard]] bool stop_requested() const noexcept {
@@ -74,6 +84,11 @@ class context {
   friend class detail::entry;
 
   context(const detail::environment* e, const detail::tool_info* tool) noexcept : surroundings_(e), tool_(tool) {}
+
+  [[nodiscard]] std::chrono::steady_clock::time_point in_run_time(
+      std::chrono::steady_clock::time_point t) const noexcept;
+  [[nodiscard]] std::chrono::steady_clock::time_point recorded_now() const;
+  [[nodiscard]] std::string recorded(const char* what, std::string fresh) const;
 
   /// The identity of the node; empty in the body of an agent.
   [[nodiscard]] std::string node_id() const { return tool_ ? id() : std::string(); }

@@ -6,7 +6,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace aethergraph {
@@ -65,8 +64,7 @@ struct node_failure {
 /// Nodes of a static graph failed, or its result was skipped. The message names the first of them.
 class graph_error : public error {
  public:
-  graph_error(const std::string& what, std::vector<node_failure> failures)
-      : error(what), failures_(std::make_shared<const std::vector<node_failure>>(std::move(failures))) {}
+  graph_error(const std::string& what, std::vector<node_failure> failures);
 
   /// Every node that failed, in the order in which they did.
   [[nodiscard]] const std::vector<node_failure>& failures() const noexcept { return *failures_; }

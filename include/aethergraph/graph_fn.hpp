@@ -131,6 +131,7 @@ struct run_traits<invocation<Signature, F>> {
   static std::optional<int> max_concurrency(const invocation<Signature, F>& i) noexcept {
     return i.definition_ ? i.definition_->max_concurrency : std::nullopt;
   }
+  static durable_claim claim(const invocation<Signature, F>& i) { return {encode_compared(i.arguments_), {}}; }
 };
 
 template <class Signature, class F>

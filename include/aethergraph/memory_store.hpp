@@ -27,8 +27,8 @@ class memory_store final : public run_store {
   [[nodiscard]] std::uint64_t written() const;
 
   [[nodiscard]] std::unique_ptr<run_journal> open(const run_claim& claim, store_client& client) override;
-  [[nodiscard]] std::vector<run_info> runs() override;
-  [[nodiscard]] std::optional<run_info> find(std::string_view id) override;
+  [[nodiscard]] std::vector<stored_run> runs() override;
+  [[nodiscard]] std::optional<stored_run> find(std::string_view id) override;
   [[nodiscard]] std::vector<fact> facts(std::string_view id, std::size_t skipped = 0) override;
   [[nodiscard]] std::vector<question> questions(std::string_view id = {}) override;
   void answer(std::string_view token, std::string_view value) override;

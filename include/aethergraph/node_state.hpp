@@ -1,4 +1,4 @@
-// node_state, node_kind: what a node of a run is, and where it stands.
+// node_state, node_kind, node_phase: what a node of a run is, where it stands, and what its time goes into.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,20 @@ enum class node_kind : std::uint8_t {
   map    ///< a call for each element of a range, in a static graph
 };
 
+/// What the time of a node goes into.
+enum class node_phase : std::uint8_t {
+  dependencies,    ///< it was declared, and waits for what it depends on
+  slot,            ///< it waits for a slot of its run
+  permit,          ///< for a permit of its runtime, while it holds a slot
+  pool,            ///< for permits of a `resource_pool`
+  rate,            ///< for a token of a `rate_limit`
+  delay,           ///< for the time of its next attempt
+  failed_attempt,  ///< a running of its body that another attempt followed
+  body             ///< the last running of its body
+};
+
 /// The enumerator's name.
+[[nodiscard]] std::string_view to_string(node_phase p) noexcept;
 [[nodiscard]] std::string_view to_string(node_state s) noexcept;
 [[nodiscard]] std::string_view to_string(node_kind k) noexcept;
 

@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -41,7 +42,7 @@ class record {
   enum level : unsigned char {
     off,    ///< nothing; their numbers are given all the same
     nodes,  ///< each call and nested run: what it is, where it stands, how it ended
-    times   ///< that, and when each started and ended: two clock readings a node
+    times   ///< that, and when each was made, started and ended, and what it waited for: three clock readings a node
   };
   // NOLINTNEXTLINE(google-explicit-constructor): `.record = ag::record::times`
   constexpr record(level l) noexcept : level_(l) {}
@@ -66,7 +67,9 @@ struct run_options {
   aethergraph::channel* channel = nullptr;
   /// Receives the events of this run and of all that nests in it. It needs nodes: `record` is `nodes` at least.
   aethergraph::observer* observer = nullptr;
+  /// Where the run is recorded, so that another process can go on with it; see docs/guide/durable.md. Of a root run.
   run_store* store = nullptr;
+  /// What the run is called there: the id of an unfinished run resumes it, that of a finished one gives its result.
   std::string_view run_id = {};
   /// Has all plain functions run on worker threads, also those of runs that nest in it; see docs/guide/control.md.
   /// Their bodies then need locks for what they share. In a simulation it changes nothing.
@@ -75,6 +78,9 @@ struct run_options {
   aethergraph::logger* logger = nullptr;
   /// Objects for `ctx.service<T>()`, before those of the outer run and the runtime.
   aethergraph::services* services = nullptr;
+  /// Changes what is recorded of a durable run: called with the name of a tool, and the JSON of its arguments, its
+  /// result or its failure. What it leaves is what comes back when the run is resumed.
+  void (*redact)(std::string_view tool, std::string& json) = nullptr;
 };
 
 /// Options of an agent.

@@ -26,6 +26,8 @@ class race_scope {
   void child_done(Child& c) noexcept {
     child_ended(c);
     if (--pending_ == 0) {
+      if (winner_ == nobody) [[unlikely]]
+        settle_with(c);
       close();
       parent_->done();
     }
@@ -39,6 +41,12 @@ class race_scope {
     scope_.open(e);
     join_.open(scope_, e);
   }
+  /// All have ended, and none of them is who won when this was recorded.
+  template <class Child>
+  void settle_with(Child& c) noexcept {
+    winner_ = c.index;
+    failure_ = c.error();
+  }
   template <class Child>
   void start_child(Child& c, std::size_t index) noexcept {
     if (winner_ != nobody) return;
@@ -47,6 +55,8 @@ class race_scope {
   }
   [[nodiscard]] bool close_if_ended() noexcept {
     if (pending_ > 0) return false;
+    if (winner_ == nobody) [[unlikely]]
+      refuse_recorded_winner();
     close();
     return true;
   }
@@ -60,10 +70,16 @@ class race_scope {
   template <class Child>
   void child_ended(Child& c) noexcept {
     if (winner_ != nobody) return;
+    if (scope_.run().durable() && !is_winner(c.index)) [[unlikely]]
+      return;
     winner_ = c.index;
     failure_ = c.error();
     scope_.cancel(cancelled_because(stop_reason::lost_race));
   }
+
+  void refuse_recorded_winner() noexcept;
+  /// In a durable run: whether the journal says so, or has nothing to say, and then takes a note of it.
+  [[nodiscard]] bool is_winner(std::size_t index) noexcept;
 
   scope scope_;
   join join_;

@@ -8,13 +8,17 @@
 #include <utility>
 #include <vector>
 
-#include "aethergraph/detail/graph_source.hpp"
 #include "aethergraph/detail/run_operation.hpp"
 #include "aethergraph/error.hpp"
 #include "aethergraph/result.hpp"
 #include "aethergraph/task_graph.hpp"
 
 namespace aethergraph {
+
+namespace detail {
+/// A graph that shares this.
+[[nodiscard]] task_graph make_graph(std::shared_ptr<const graph_source> s) noexcept;
+}  // namespace detail
 
 /// The outcome of a run as a value, from `try_run`.
 template <class R>
@@ -41,7 +45,7 @@ class run_result {
 
   /// The nodes of the run: its calls and nested runs, what followed what, and how each ended. Empty with `record::off`.
   /// Errors: `std::bad_alloc`.
-  [[nodiscard]] task_graph graph() const { return detail::graph_source::make_graph(graph_); }
+  [[nodiscard]] task_graph graph() const { return detail::make_graph(graph_); }
 
   /// The most slots that were held at one time. Never above the cap.
   [[nodiscard]] std::size_t peak_concurrency() const noexcept { return peak_concurrency_; }

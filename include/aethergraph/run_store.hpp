@@ -47,7 +47,7 @@ enum class run_status : unsigned char {
 [[nodiscard]] std::string_view to_string(run_status s) noexcept;
 
 /// What a store knows of a run besides its facts. Texts named JSON are such.
-struct run_info {
+struct stored_run {
   std::string id;
   std::string program;    ///< the name of the agent or graph
   std::string version;    ///< that it was declared with
@@ -138,7 +138,7 @@ class run_journal {
   virtual ~run_journal() = default;
 
   /// What the store knew of the run when it was opened.
-  [[nodiscard]] virtual const run_info& info() const noexcept = 0;
+  [[nodiscard]] virtual const stored_run& info() const noexcept = 0;
   /// The facts that were recorded before, in the order of writing. Once.
   [[nodiscard]] virtual std::vector<fact> take_facts() = 0;
 
@@ -181,8 +181,8 @@ class run_store {
 
   // --- for whoever looks
   /// All runs, the oldest first.
-  [[nodiscard]] virtual std::vector<run_info> runs() = 0;
-  [[nodiscard]] virtual std::optional<run_info> find(std::string_view id) = 0;
+  [[nodiscard]] virtual std::vector<stored_run> runs() = 0;
+  [[nodiscard]] virtual std::optional<stored_run> find(std::string_view id) = 0;
   /// The facts of a run in the order of writing, but for the first `skipped` of them. Errors: also when there is no
   /// such run.
   [[nodiscard]] virtual std::vector<fact> facts(std::string_view id, std::size_t skipped = 0) = 0;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/key_value_store.hpp"
 #include "aethergraph/run.hpp"
 #include "aethergraph/run_handle.hpp"
@@ -47,6 +48,7 @@ struct run_info {
 namespace detail {
 class runtime_state;
 class own_threads;
+void delete_threads(own_threads* t) noexcept;
 }  // namespace detail
 
 /// Hosts any number of runs at once: their threads or executor, a cap over all of them, services, and the list of
@@ -118,8 +120,8 @@ class runtime {
     else return where;
   }
 
-  std::unique_ptr<detail::own_threads> threads_;  // null: borrowed
-  std::shared_ptr<detail::runtime_state> state_;  // shared with the live runs
+  detail::owned<detail::own_threads, detail::delete_threads> threads_;  // null: borrowed
+  std::shared_ptr<detail::runtime_state> state_;                        // shared with the live runs
 };
 
 /// Awaits until a runtime has no live run.

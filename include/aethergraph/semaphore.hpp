@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 
 namespace aethergraph {
 
@@ -69,8 +70,9 @@ class semaphore {
     waiter* previous = nullptr;
     waiter* next = nullptr;
     detail::loop* home = nullptr;
-    bool is_queued = false;   // under the semaphore's mutex
-    bool has_permit = false;  // likewise, until the waiter has been made ready
+    bool is_queued = false;        // under the semaphore's mutex
+    bool has_permit = false;       // likewise, until the waiter has been made ready
+    bool is_from_outside = false;  // likewise: it was given by no step of the waiter's run
   };
 
   void release() noexcept;
@@ -110,6 +112,9 @@ class operation<semaphore::acquire_awaitable> : public semaphore::waiter {
   receiver* parent_ = nullptr;
   std::exception_ptr error_;
   bool is_waiting_ = false;
+  std::unique_ptr<recorded_grant> recorded_;  // in a durable run
+
+  void go_on() noexcept;
 };
 
 }  // namespace detail

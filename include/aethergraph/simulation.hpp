@@ -49,7 +49,7 @@ class simulation {
     aethergraph::detail::check_runnable<A&&>();
     if constexpr (aethergraph::detail::consumable<A>) {
       aethergraph::detail::refuse_blocking_run();
-      simulated_loop loop(course_, options_.patience);
+      simulated_loop loop(course_, seed_, options_.patience);
       aethergraph::detail::blocking_run<std::remove_cvref_t<A>> r(loop, inv, options);
       r.execute();
       return run_result<aethergraph::detail::run_value_t<A>>(r.operation());
@@ -70,18 +70,20 @@ class simulation {
     std::uint64_t random;  // the state of the generator
     std::uint64_t interleaving = 0;
     std::uint64_t runs = 0;
+    std::uint64_t drawn = 0;  // how many numbers its bodies have drawn
     duration elapsed{};
   };
 
   // Invariant: what is ready stands in `pool_` or in `ready_`; `ready_` is empty only if `pool_` is.
   class simulated_loop final : public aethergraph::detail::blocking_loop {
    public:
-    simulated_loop(course& c, duration patience) noexcept : course_(c), patience_(patience) {}
+    simulated_loop(course& c, std::uint64_t seed, duration patience) noexcept
+        : course_(c), seed_(seed), patience_(patience) {}
     aethergraph::detail::time_point now() const noexcept override {
       return aethergraph::detail::time_point{} + course_.elapsed;
     }
     std::uint64_t next_run_number() noexcept override { return ++course_.runs; }
-
+    std::uint64_t random_bits() override;
     bool runs_workers_inline() const noexcept override { return true; }
 
    private:
@@ -91,6 +93,7 @@ class simulation {
     bool wait_for_others();
 
     course& course_;
+    const std::uint64_t seed_;
     const duration patience_;
     std::vector<aethergraph::detail::ready_item*> pool_;
     std::size_t others_seen_ = 0;  // operations under way when virtual time last stood still for them

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 #include "aethergraph/fwd.hpp"
 
 namespace aethergraph {
@@ -12,12 +13,15 @@ namespace aethergraph {
 class [[nodiscard("a sleep that is not awaited takes no time")]] sleep_awaitable {
  public:
   explicit sleep_awaitable(duration d) noexcept : duration_(d) {}
-  explicit sleep_awaitable(detail::time_point t) noexcept : duration_(t.time_since_epoch()), is_until_(true) {}
+  explicit sleep_awaitable(detail::time_point t) noexcept : duration_(t.time_since_epoch()), until_(clock::of_run) {}
+  explicit sleep_awaitable(std::chrono::system_clock::time_point t) noexcept
+      : duration_(t.time_since_epoch()), until_(clock::of_day) {}
 
  private:
   friend detail::operation<sleep_awaitable>;
+  enum class clock : unsigned char { none, of_run, of_day };
   duration duration_;
-  bool is_until_ = false;  // the duration is a time, counted from the epoch of the clock
+  clock until_ = clock::none;  // else the duration is a time, counted from the epoch of that clock
 };
 
 /// Awaited in a task, suspends it for this long. Zero or less lets everything else that is ready go first.
@@ -37,14 +41,30 @@ sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, D
   return sleep_awaitable(detail::time_point(detail::saturating_duration(t.time_since_epoch())));
 }
 
+/// The same by the time of day. In a durable run that has nothing else left to do, the process need not stay for it:
+/// the run is parked.
+///
+/// Cancellation, slot: as for `sleep_for`.
+template <class Duration>
+sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::system_clock, Duration> t) noexcept {
+  using std::chrono::system_clock;
+  return sleep_awaitable(system_clock::time_point(
+      std::chrono::duration_cast<system_clock::duration>(detail::saturating_duration(t.time_since_epoch()))));
+}
+
 namespace detail {
 
 template <>
 class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer {
+  bool is_durable_ = false;  // first: it finds room behind the timer
+
  public:
   using result_type = void;
 
-  explicit operation(const sleep_awaitable& s) noexcept : awaited_(s) {}
+  explicit operation(const sleep_awaitable& s) noexcept : awaited_(&s) {}
+  ~operation() {
+    if (is_durable_) drop_recorded();
+  }
   bool start(environment& e, receiver& r) noexcept;
   void take() {
     if (error_) std::rethrow_exception(error_);
@@ -53,7 +73,13 @@ class operation<sleep_awaitable> : public ready_item, public cancellable_wait, p
   void refuse(const std::exception_ptr& e) noexcept { error_ = e; }
 
  private:
-  const sleep_awaitable& awaited_;
+  void start_durable(duration d, environment& e);
+  void drop_recorded() noexcept;
+
+  union {
+    const sleep_awaitable* awaited_;  // until it starts
+    recorded_timer* recorded_;        // from then on, in a durable run: owned
+  };
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
   std::exception_ptr error_;

@@ -12,6 +12,7 @@
 
 #include "aethergraph/fwd.hpp"
 #include "aethergraph/node_state.hpp"
+#include "aethergraph/timed_run.hpp"
 
 namespace aethergraph {
 
@@ -118,6 +119,10 @@ class task_graph {
   [[nodiscard]] std::vector<std::string> dependents(std::string_view id) const;
   /// The ids of all nodes that this one happened after, likewise.
   [[nodiscard]] std::vector<std::string> upstream(std::string_view id) const;
+
+  /// The same with what the time of each node went into. Errors: `option_error` if it was not recorded with
+  /// `record::times`.
+  [[nodiscard]] timed_run times() const;
 
   /// As text for people: a line a node, indented below the node that made it.
   [[nodiscard]] std::string pretty() const;

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "aethergraph/detail/children.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 #include "aethergraph/fwd.hpp"
 
 namespace aethergraph {
@@ -34,8 +36,11 @@ class timeout_scope : protected timer {
   std::exception_ptr failure_;
 
  private:
+  void expire() noexcept;
+
   duration limit_{};
   bool has_expired_ = false;
+  std::unique_ptr<recorded_timer> recorded_;  // in place of the timer, in a durable run
 };
 
 template <class A>

@@ -128,6 +128,28 @@ class asio_handler<Operation, R(Args...)> {
   loop_reference loop_;
 };
 
+/// The completion handler of a coroutine that is spawned on the executor of the run. It has no executor of its own, so
+/// that Asio completes it there, and hands a request to stop on at once: with one, the request would be posted, with a
+/// plain pointer into the slot, and arrive when the operation and its slot may be gone.
+template <class Operation>
+class spawn_handler {
+ public:
+  using cancellation_slot_type = boost::asio::cancellation_slot;
+
+  explicit spawn_handler(Operation& op) : operation_(&op), loop_(op.home()) {}
+
+  [[nodiscard]] cancellation_slot_type get_cancellation_slot() const noexcept { return operation_->slot(); }
+
+  void operator()(std::exception_ptr e) {
+    const loop_reference here = std::move(loop_);
+    operation_->complete(std::move(e));
+  }
+
+ private:
+  Operation* operation_;
+  loop_reference loop_;
+};
+
 /// One awaiting of an Asio operation. `Start` takes the completion handler and initiates.
 template <class Signature, class Start>
 class asio_operation : public asio_wait, public resulting<typename completion<Signature>::type> {
@@ -208,7 +230,7 @@ class operation<boost::asio::awaitable<T, Executor>> : public asio_wait, public 
     try {
       this->enter(e, r);
       boost::asio::co_spawn(Executor(this->home().executor()), keep_result(std::move(awaitable_), this->outcome),
-          asio_handler<operation, void(std::exception_ptr)>(*this));
+          spawn_handler<operation>(*this));
       return false;
     } catch (...) {
       this->leave();

@@ -28,9 +28,10 @@ size_of() {
   stat -c %s "$work/program"
 }
 
-(cd "$root/include" && grep -rhoE '^#include <(boost|fmt)/[^>]+>' aethergraph/*.hpp aethergraph/detail |
-  sort -u) > "$work/dependencies.cpp"
+# What it includes of Boost and fmt, itself or by way of our headers.
 echo '#include <aethergraph/aethergraph.hpp>' > "$work/umbrella.cpp"
+"${compiler[@]}" -MM "$work/umbrella.cpp" | grep -oE 'include/aethergraph/[a-z_/]+\.hpp' | sort -u |
+  (cd "$root" && xargs grep -hoE '^#include <(boost|fmt)/[^>]+>') | sort -u > "$work/dependencies.cpp"
 sizes=()
 for who in aethergraph asio; do sizes+=(", \"bytes_per_item\": $(size_of "$root/tests/bench/compile/$who.cpp")"); done
 for _ in $(seq "${REPETITIONS:-5}"); do

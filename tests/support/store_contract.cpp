@@ -242,7 +242,7 @@ void lets_one_at_a_time_open_a_run(ag::run_store& s) {
 void lists_runs_oldest_first(ag::run_store& s) {
   for (const char* id : {"c", "a", "b"}) write_run(s, id);
   std::string ids;
-  for (const ag::run_info& i : s.runs()) ids += i.id;
+  for (const ag::stored_run& i : s.runs()) ids += i.id;
   CHECK(ids == "cab");
 }
 
@@ -469,7 +469,7 @@ void serves_many_runs_at_once(ag::run_store& s) {
     });
   for (std::thread& t : threads) t.join();
   REQUIRE(s.runs().size() == 4);
-  for (const ag::run_info& i : s.runs()) {
+  for (const ag::stored_run& i : s.runs()) {
     const auto found = numbers_of(s.facts(i.id));
     CHECK(found.size() == 300);
     CHECK(std::is_sorted(found.begin(), found.end()));

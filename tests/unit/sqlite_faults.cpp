@@ -32,7 +32,7 @@ void make_run(const std::string& path, std::uint64_t facts) {
 std::string complaint_of(const std::string& path) {
   try {
     ag::sqlite_store s{path};
-    for (const ag::run_info& i : s.runs()) static_cast<void>(s.facts(i.id));
+    for (const ag::stored_run& i : s.runs()) static_cast<void>(s.facts(i.id));
     static_cast<void>(s.questions());
     return "";
   } catch (const ag::store_error& e) {

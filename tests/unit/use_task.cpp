@@ -377,6 +377,20 @@ TEST_CASE("what is asked to stop cancels the coroutine of Asio's that it awaits"
   CHECK(was_cancelled);
 }
 
+TEST_CASE("a coroutine of Asio's that ends just when it is asked to stop leaves nothing behind that refers to it") {
+  // When the race is lost, the coroutine has ended, and its completion is under way already.
+  auto ends_at_once = []() -> asio::awaitable<void> { co_return; };
+  auto body = [&]() -> ag::task<std::size_t> {
+    const auto first = co_await ag::race(ends_at_once(), async_give<void()>(ag::use_task));
+    co_return first.index();
+  };
+  CHECK(ag::run(body()) == 1);
+  asio::io_context io;
+  auto future = ag::run_async(io, body(), {}, asio::use_future);
+  io.run();
+  CHECK(future.get() <= 1);
+}
+
 TEST_CASE("a tool that is a coroutine of Asio's is cancelled") {
   int cleaned = 0;
   const ag::tool tool{"tool", [&](int) -> asio::awaitable<void> {

@@ -1,9 +1,8 @@
 // The loop of `run`: steps on the calling thread, and an event loop only once something waits.
 #pragma once
 
-#include <memory>
-
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
@@ -44,7 +43,8 @@ class blocking_loop : public loop {
   void wait_with_crew(crew& c);
   void end_events(std::exception_ptr& escaped);
 
-  std::unique_ptr<event_loop> events_;
+  static void delete_events(event_loop* e) noexcept;
+  owned<event_loop, delete_events> events_;
 };
 
 }  // namespace aethergraph::detail

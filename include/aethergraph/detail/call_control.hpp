@@ -4,13 +4,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/node_state.hpp"
 #include "aethergraph/resource_pool.hpp"
 
 namespace aethergraph::detail {
+
+class recorded_call;
+struct codec_ops;
 
 /// What a controlled call can do, whatever its types.
 struct attempt_hooks {
@@ -19,10 +26,15 @@ struct attempt_hooks {
   const std::exception_ptr& (*error)(call_state& c) noexcept;  // of the last attempt; null: it returned
   void (*fail)(call_state& c, std::exception_ptr e) noexcept;
   void (*note_end)(call_state& c) noexcept;  // the call has ended, with what the last attempt ended with
+  // In a durable run, as JSON; these may throw. `codec` is null where the result has none.
+  std::string (*arguments)(call_state& c);
+  const codec_ops* (*codec)() noexcept;
+  std::string (*value)(call_state& c);  // that the last attempt returned
+  void (*restore)(call_state& c, std::string_view json);
 };
 
-/// One call of a tool with controls, from its making to its end. On the strand of its run; what waits for pools may be
-/// woken from elsewhere.
+/// One call of a tool with controls, or in a durable run, from its making to its end. On the strand of its run; what
+/// waits for pools may be woken from elsewhere.
 ///
 /// In each attempt it takes what it needs in this order: permits of its pool, a slot, a permit of the runtime, a token.
 /// Where one is not to be had, it gives back what it has and waits for that one alone; only who waits for the runtime
@@ -33,7 +45,7 @@ struct attempt_hooks {
 //            step_ what it waits for, of which exactly one thing will lead on.
 class call_control : timer, cancellable_wait {
  public:
-  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks) noexcept;
+  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot);
   call_control(const call_control&) = delete;
   call_control& operator=(const call_control&) = delete;
   ~call_control();
@@ -51,7 +63,9 @@ class call_control : timer, cancellable_wait {
   [[nodiscard]] const resource_pool* held_pool() const noexcept { return has_permits_ ? controls_.pool : nullptr; }
 
  private:
-  enum class step : std::uint8_t { none, pool, slot, rate, permit, body, backoff };
+  friend recorded_call;
+
+  enum class step : std::uint8_t { none, journal, pool, slot, rate, permit, body, backoff };
 
   struct pool_wait : pool_waiter {
     call_control* owner = nullptr;
@@ -66,7 +80,8 @@ class call_control : timer, cancellable_wait {
   void attempt_ended() noexcept;
   void end() noexcept;
   void end_with(std::exception_ptr e) noexcept;
-  void wait(step s, const char* what) noexcept;
+  void end_for_good() noexcept;
+  void wait(step s, node_phase phase, const char* what) noexcept;
   void stop_waiting() noexcept;
   void release_all() noexcept;
   void leave_breaker(bool has_failed, bool was_stopped) noexcept;
@@ -76,7 +91,7 @@ class call_control : timer, cancellable_wait {
   [[nodiscard]] std::exception_ptr check_pools() const;
   [[nodiscard]] bool is_worth_another_attempt(const std::exception_ptr& e) const noexcept;
   [[nodiscard]] duration delay_after(const std::exception_ptr& e) const noexcept;
-  void sleep_for(duration d, step s, const char* what) noexcept;
+  void sleep_for(duration d, step s, node_phase phase, const char* what) noexcept;
   [[nodiscard]] run_state& run() const noexcept;
   [[nodiscard]] loop& home() const noexcept;
 
@@ -103,6 +118,7 @@ class call_control : timer, cancellable_wait {
   bool has_entered_breaker_ = false;
   std::uint64_t breaker_period_ = 0;  // when it has entered
   bool has_timed_out_ = false;
+  std::unique_ptr<recorded_call> recorded_;  // in a durable run
 };
 
 }  // namespace aethergraph::detail

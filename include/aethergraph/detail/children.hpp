@@ -95,6 +95,8 @@ class join {
     steps_ = {.within = number_, .last = before, .next_position = no_index};
     children.steps = &steps_;
   }
+  /// Its number; 0: it is not recorded.
+  [[nodiscard]] node_number number() const noexcept { return number_; }
   /// All children have ended.
   void close() noexcept {
     if (outer_) log_->note_join_closed(number_, *outer_);

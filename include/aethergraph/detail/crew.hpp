@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
@@ -13,16 +12,10 @@
 namespace aethergraph::detail {
 
 class loop;
+struct worker_pool;
 
 /// What a call waits for whose body is on one. Such a wait's `on_cancel` only sets a flag, and may be called again.
 inline constexpr char on_worker_thread[] = "a worker thread";
-
-/// Threads for bodies that are plain functions.
-struct worker_pool {
-  explicit worker_pool(std::size_t n) : threads(n), pool(n) {}
-  const std::size_t threads;
-  boost::asio::thread_pool pool;
-};
 
 /// Something to be done on a worker thread. As a ready item: it has been done, and the strand goes on from there.
 struct crew_job : ready_item {

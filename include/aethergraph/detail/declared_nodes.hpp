@@ -71,6 +71,8 @@ class declared_nodes {
   virtual void note_ended(std::uint32_t entry, const std::exception_ptr& cause) noexcept = 0;
   /// Errors: `std::bad_alloc`.
   virtual void note_attempt_failed(std::uint32_t entry, const std::exception_ptr& cause) = 0;
+  /// How many attempts of this one have failed.
+  [[nodiscard]] virtual std::size_t failed_attempts(std::uint32_t entry) const noexcept = 0;
   [[nodiscard]] virtual const plan& graph() const noexcept = 0;
   [[nodiscard]] virtual std::shared_ptr<const plan> shared_graph() const noexcept = 0;
   [[nodiscard]] virtual declared_states copy_states() const = 0;

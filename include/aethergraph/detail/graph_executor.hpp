@@ -184,9 +184,8 @@ class graph_executor : public declared_nodes, ready_item {
   // --- declared_nodes
   void note_started(std::uint32_t e) noexcept final;
   void note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept final;
-  void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final {
-    failed_attempts_[e].push_back(cause);
-  }
+  void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final;
+  [[nodiscard]] std::size_t failed_attempts(std::uint32_t e) const noexcept final;
   [[nodiscard]] const plan& graph() const noexcept final { return *plan_; }
   [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return plan_; }
   [[nodiscard]] declared_states copy_states() const final;

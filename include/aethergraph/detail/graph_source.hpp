@@ -40,6 +40,10 @@ class graph_source {
     std::unordered_map<std::string_view, std::size_t> by_name;  // ids, paths and "@aliases", which lie in `nodes`
     std::vector<std::size_t> order;                             // of nodes: each after those that it waits for
     std::string signature;                                      // of a static graph
+    std::shared_ptr<const recorded_times> times;                // null: they are not recorded
+    std::vector<node_number> numbers;                           // of nodes, by which `times` knows them, if it is there
+    time_point start{};                                         // of the run, likewise
+    time_point end = no_time;                                   // likewise; of one that goes on, when it was looked at
   };
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] const view& look() const;

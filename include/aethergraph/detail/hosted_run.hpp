@@ -11,6 +11,7 @@
 #include "aethergraph/detail/async_run.hpp"
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/one_shot.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/traced.hpp"
 #include "aethergraph/run_result.hpp"
 
@@ -107,7 +108,7 @@ class hosting {
  private:
   std::shared_ptr<runtime_state> runtime_;
   std::shared_ptr<hosted_base> run_;  // until it has ended
-  std::unique_ptr<permit_account> permits_;
+  owned<permit_account, delete_permit_account> permits_;
   aethergraph::detail::host host_;
 };
 

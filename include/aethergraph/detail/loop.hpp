@@ -20,6 +20,16 @@ namespace aethergraph::detail {
 class crew;
 struct host;
 
+/// What a durable run hands out, one at a time, when nothing is ready.
+class turn_source {
+ public:
+  /// True: something has been handed out. On the strand, when nothing is ready.
+  [[nodiscard]] virtual bool take_turn() noexcept = 0;
+
+ protected:
+  ~turn_source() = default;
+};
+
 /// The ready list, the timers and the executor of a root run and of every run nested in it.
 ///
 /// All members are used on the loop's strand, except those that say otherwise.
@@ -161,11 +171,19 @@ class loop {
   /// Makes an item ready from any thread. The item must stay valid until it has run.
   void make_ready_from_anywhere(ready_item& i);
 
+  /// Random bits: of the machine, or in a simulation by its seed. Any thread.
+  [[nodiscard]] virtual std::uint64_t random_bits();
   /// The number of a run that begins here: unique in this process, or in this simulation.
   [[nodiscard]] virtual std::uint64_t next_run_number() noexcept;
 
   /// What the runtime that hosts this loop's run lends to it; null where none does.
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
+
+  // --- durable runs
+  /// Takes turns whenever nothing is ready; null: no longer. One at most.
+  void take_turns_from(turn_source* t) noexcept { turns_ = t; }
+  /// Whether a timer leads somewhere by itself.
+  [[nodiscard]] bool has_timers_to_wait_for() const noexcept { return timers_.has_any_to_wait_for(); }
 
   // --- worker threads
   /// Whether what is for them runs right here: in a simulation, which is one thread.
@@ -228,6 +246,7 @@ class loop {
   timer_queue timers_;
   std::size_t foreign_ = 0;
   bool is_parallel_ = false;
+  turn_source* turns_ = nullptr;
 
  private:
   int steps_left_ = steps_between_looks;

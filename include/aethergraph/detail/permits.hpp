@@ -64,6 +64,8 @@ struct permit_request {
   permit_request* last_waiting_child = nullptr;
 };
 
+void delete_permit_request(permit_request* r) noexcept;
+
 /// The permits of one root run and all that nests in it: the family rule, as between a run's slots and its calls. Used
 /// on the run's strand; lives as long as its loop, since permits may be granted to a run that is over.
 // Invariant: held_ is the sum of max(1, children) over the families of the calls that no call awaits.
@@ -105,5 +107,6 @@ class permit_account : ready_item {
   bool is_in_turn_ = false;
   std::size_t granted_ = 0;  // and not collected
 };
+void delete_permit_account(permit_account* a) noexcept;
 
 }  // namespace aethergraph::detail

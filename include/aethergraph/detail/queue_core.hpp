@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 
 namespace aethergraph::detail {
 
@@ -53,8 +55,12 @@ class queue_wait : public ready_item, public cancellable_wait {
   receiver* parent_ = nullptr;
   try_to_end try_to_end_;
   arrive arrive_;
-  state state_ = state::idle;  // under the queue's mutex
-  bool is_waiting_ = false;    // on the strand
+  void go_on() noexcept;
+
+  state state_ = state::idle;                 // under the queue's mutex
+  bool is_from_outside_ = false;              // likewise: no step of its own run has let it through
+  bool is_waiting_ = false;                   // on the strand
+  std::unique_ptr<recorded_grant> recorded_;  // in a durable run
 };
 
 /// Those who wait for the same thing, first come, first served.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "aethergraph/detail/declared_nodes.hpp"
 #include "aethergraph/detail/frame_allocator.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/sequence.hpp"
 #include "aethergraph/detail/timer_queue.hpp"
 #include "aethergraph/node_state.hpp"
@@ -60,10 +62,7 @@ class record_log {
   explicit record_log(node_number first = 1) noexcept : base_(first) {}
   record_log(const record_log&) = delete;
   record_log& operator=(const record_log&) = delete;
-  ~record_log() {
-    for (std::size_t b = 0; b < blocks(); ++b) free_block(b);
-    if (blocks_ != &first_block_) delete[] blocks_;
-  }
+  ~record_log();
 
   /// The number of a new record. When memory has run out there is none behind it.
   node_number add() noexcept {
@@ -87,13 +86,7 @@ class record_log {
   [[nodiscard]] bool is_full() const noexcept { return size_ == capacity_; }
   [[nodiscard]] std::size_t blocks() const noexcept { return (capacity_ + block_size - 1) / block_size; }
   /// Only of full blocks.
-  void drop_blocks(std::size_t count) noexcept {
-    for (std::size_t b = 0; b < count; ++b) free_block(b);
-    std::move(blocks_ + count, blocks_ + blocks(), blocks_);
-    base_ += count * block_size;
-    size_ -= count * block_size;
-    capacity_ -= count * block_size;
-  }
+  void drop_blocks(std::size_t count) noexcept;
 
  private:
   static constexpr std::size_t first_size = 4;
@@ -102,34 +95,8 @@ class record_log {
   [[nodiscard]] std::size_t size_of_block(std::size_t b) const noexcept {
     return b == 0 && capacity_ < block_size ? capacity_ : block_size;
   }
-  void free_block(std::size_t b) noexcept {
-    const std::size_t alive = std::min(size_, capacity_) - b * block_size;
-    std::destroy_n(blocks_[b], std::min(alive, block_size));
-    free_frame(blocks_[b], size_of_block(b) * sizeof(Record));
-  }
-  void add_memory() noexcept {
-    try {
-      const std::size_t b = capacity_ / block_size;
-      if (b == table_size_) {
-        Record** const larger = new Record*[2 * table_size_];
-        std::copy_n(blocks_, table_size_, larger);
-        if (blocks_ != &first_block_) delete[] blocks_;
-        blocks_ = larger;
-        table_size_ *= 2;
-      }
-      const std::size_t size = capacity_ == 0 ? first_size : block_size;
-      auto* const memory = static_cast<Record*>(allocate_frame(size * sizeof(Record)));
-      if (capacity_ == first_size) {
-        std::uninitialized_move_n(blocks_[0], first_size, memory);
-        free_block(0);
-        capacity_ = 0;
-      }
-      blocks_[b] = memory;
-      capacity_ += size;
-    } catch (const std::bad_alloc&) {
-      // what is added from here on has no memory
-    }
-  }
+  void free_block(std::size_t b) noexcept;
+  void add_memory() noexcept;
 
   Record* first_block_ = nullptr;
   Record** blocks_ = &first_block_;
@@ -138,6 +105,57 @@ class record_log {
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
 };
+
+template <class Record>
+record_log<Record>::~record_log() {
+  for (std::size_t b = 0; b < blocks(); ++b) free_block(b);
+  if (blocks_ != &first_block_) delete[] blocks_;
+}
+
+template <class Record>
+void record_log<Record>::drop_blocks(std::size_t count) noexcept {
+  for (std::size_t b = 0; b < count; ++b) free_block(b);
+  std::move(blocks_ + count, blocks_ + blocks(), blocks_);
+  base_ += count * block_size;
+  size_ -= count * block_size;
+  capacity_ -= count * block_size;
+}
+
+template <class Record>
+void record_log<Record>::free_block(std::size_t b) noexcept {
+  const std::size_t alive = std::min(size_, capacity_) - b * block_size;
+  std::destroy_n(blocks_[b], std::min(alive, block_size));
+  free_frame(blocks_[b], size_of_block(b) * sizeof(Record));
+}
+
+template <class Record>
+void record_log<Record>::add_memory() noexcept {
+  try {
+    const std::size_t b = capacity_ / block_size;
+    if (b == table_size_) {
+      Record** const larger = new Record*[2 * table_size_];
+      std::copy_n(blocks_, table_size_, larger);
+      if (blocks_ != &first_block_) delete[] blocks_;
+      blocks_ = larger;
+      table_size_ *= 2;
+    }
+    const std::size_t size = capacity_ == 0 ? first_size : block_size;
+    auto* const memory = static_cast<Record*>(allocate_frame(size * sizeof(Record)));
+    if (capacity_ == first_size) {
+      std::uninitialized_move_n(blocks_[0], first_size, memory);
+      free_block(0);
+      capacity_ = 0;
+    }
+    blocks_[b] = memory;
+    capacity_ += size;
+  } catch (const std::bad_alloc&) {
+    // what is added from here on has no memory
+  }
+}
+
+// What stands outside of the class is made in recorder.cpp.
+extern template class record_log<node_record>;
+extern template class record_log<join_record>;
 
 /// How many nodes of each end are no longer held one by one.
 struct ended_counts {
@@ -158,6 +176,20 @@ struct ended_counts {
     cancelled += o.cancelled;
     skipped += o.skipped;
   }
+};
+
+/// What is noted beside the records when times are: nothing of it is there otherwise.
+struct recorded_times {
+  /// From when on a node waits for something, or its body runs. It lasts until the next one, or the node's end.
+  struct phase {
+    node_phase what;
+    time_point begin;
+  };
+  node_number first = no_node;                       // the number of the first of `made`
+  std::deque<time_point> made;                       // when each node was made, by number
+  std::map<node_number, std::vector<phase>> phases;  // of nodes that waited for more than a slot, also declared ones
+  std::map<node_number, std::size_t> slots;          // of each run, by its node; no_node: the root
+  time_point end = no_time;                          // of the root run
 };
 
 /// A copy of what a recorder holds, at one moment.
@@ -182,7 +214,9 @@ struct recording {
   std::vector<node> nodes;    // likewise
   std::vector<join> joins;    // likewise
   ended_counts folded;
-  time_point start{};  // of the run, when times are recorded
+  time_point start{};                           // of the run, when times are recorded
+  std::shared_ptr<const recorded_times> times;  // null: they are not
+  time_point seen = no_time;                    // when this copy was made of a run that goes on
 };
 
 /// The nodes of a root run and of all that nest in it. Used on the run's strand.
@@ -202,7 +236,7 @@ class recorder {
   recorder(bool with_times, const loop& l, node_number reserved) noexcept;
   recorder(const recorder&) = delete;
   recorder& operator=(const recorder&) = delete;
-  ~recorder() = default;
+  ~recorder();
 
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
@@ -242,14 +276,22 @@ class recorder {
   }
 
   /// Errors: `std::bad_alloc`.
-  void note_attempt_failed(node_number n, const std::exception_ptr& cause) {
-    have_older().failed_attempts[n].push_back(cause);
-  }
+  void note_attempt_failed(node_number n, const std::exception_ptr& cause);
 
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
 
   [[nodiscard]] bool has_times() const noexcept { return with_times_; }
+  // --- only if it has times
+  /// A node was made just now.
+  void note_time_made(node_number n, time_point at) noexcept;
+  /// A call waits for something from here on, or an attempt of it begins.
+  void note_phase(node_number n, node_phase what, time_point at) noexcept;
+  /// A run has begun that has so many slots; `run` is its node.
+  void note_slots(node_number run, std::size_t slots) noexcept;
+  /// The root run has ended.
+  void note_run_ended(time_point at) noexcept;
+
   /// A run of a static graph begins, that of this node; its number. Until its end it is asked for its states.
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] std::uint32_t add_declared(const declared_nodes& d, node_number run);
@@ -261,14 +303,16 @@ class recorder {
   /// graphs, for those that have started.
   template <class Fn>
   void for_each_live(Fn fn) const {
-    for (const auto& [n, r] : declared_in_flight()) fn(n, r);
-    if (older_)
-      for (const auto& [n, r] : older_->live) fn(n, r);
+    for (const auto& [n, r] : declared_or_old_in_flight()) fn(n, r);
     for (node_number n = nodes_.first(); n < nodes_.last(); ++n)
       if (const node_record* r = nodes_.at(n); r && r->live) fn(n, *r);
   }
   /// The path of a node. What it stands in may have been folded: that part is then "…".
   [[nodiscard]] std::string path(node_number n) const;
+  /// The same as a journal knows it: with the names of a graph's nodes in place of their positions, and the attempts of
+  /// calls whose bodies ran before. Of a node or join, or of what is awaited at a place.
+  [[nodiscard]] std::string replay_path(node_number n) const;
+  [[nodiscard]] std::string replay_path(const place& p) const;
 
  private:
   struct declared_run {
@@ -279,28 +323,22 @@ class recorder {
   };
 
   /// What only long or troubled runs have.
-  struct older_records {
-    std::map<node_number, node_record> live;    // have not ended
-    std::map<node_number, node_record> failed;  // have
-    std::map<node_number, join_record> joins;   // are open
-    ended_counts folded;
-    std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
-  };
+  struct older_records;
   /// Errors: `std::bad_alloc`.
-  [[nodiscard]] older_records& have_older() {
-    if (!older_) older_ = std::make_unique<older_records>();
-    return *older_;
-  }
+  [[nodiscard]] older_records& have_older();
   [[nodiscard]] const older_records& older() const noexcept;
 
-  [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_in_flight() const;
+  [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_or_old_in_flight() const;
   [[nodiscard]] std::optional<place> place_of(node_number n) const noexcept;
+  [[nodiscard]] std::size_t failed_attempts(node_number n) const noexcept;
   [[nodiscard]] node_record* find(node_number n) noexcept {
     if (node_record* r = nodes_.at(n)) [[likely]]
       return r;
     return find_old(n);
   }
   [[nodiscard]] node_record* find_old(node_number n) noexcept;
+  void begin_times(const loop& l) noexcept;
+  void drop_times(node_number first, node_number last) noexcept;
   [[nodiscard]] static node_state state_after(const node_record& r, const std::exception_ptr& cause) noexcept;
   static void note_time(time_point& t, const loop& l) noexcept;
   void fold_nodes() noexcept;
@@ -313,7 +351,9 @@ class recorder {
   std::size_t ended_ = 0;
   const bool with_times_;
   time_point start_{};
-  std::unique_ptr<older_records> older_;
+  static void delete_older(older_records* o) noexcept;
+  owned<older_records, delete_older> older_;
+  std::unique_ptr<recorded_times> times_;  // null: they are not noted, or there was no memory for it
   using declared_runs =
       std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
   declared_runs declared_;

@@ -1,11 +1,15 @@
 // run_operation<A>: a run of an awaitable, nested or as a root.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "aethergraph/detail/codec_ops.hpp"
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/recorded_end.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 
@@ -20,6 +24,10 @@ struct run_traits {
     else return anonymous_task();
   }
   static std::optional<int> max_concurrency(const A&) noexcept { return {}; }
+  static durable_claim claim(const A& a) {
+    if constexpr (requires { a.arguments_; }) return {encode_compared(a.arguments_), {}};
+    else return {};
+  }
 };
 
 /// Of a run that has none of its own.
@@ -32,10 +40,11 @@ class run_operation : receiver {
 
   /// Both outlive it.
   run_operation(A& a, const run_options& o)
-      : state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
+      : awaited_(a), state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
     if constexpr (requires { body_.declare(state_); }) body_.declare(state_);
     on_done = [](receiver& r) noexcept {
       auto& self = static_cast<run_operation&>(r);
+      if (self.ends_later()) return;
       self.end();
       self.parent_->done();
     };
@@ -48,12 +57,16 @@ class run_operation : receiver {
     make_node(outer, state_);
     return start_with(r, [&] {
       state_.begin(outer, number_);
+      if (state_.durable()) end_ = make_end_of_nested(state_);
       outer_->node_started(number_, what(), node_kind::run, made_in_);
     });
   }
   /// Starts as a root.
   bool start(loop& l, receiver& r) noexcept {
-    return start_with(r, [&] { state_.begin(l); });
+    return start_with(r, [&] {
+      state_.begin(l);
+      if (state_.options().store) begin_durable();
+    });
   }
   /// Never starts: the scope that awaits it was asked to stop.
   void note_refused(environment& outer, const std::exception_ptr& why) noexcept {
@@ -100,13 +113,43 @@ class run_operation : receiver {
       end_node();
       return true;
     }
-    if (!detail::begin(body_, state_, *this)) return false;
+    if (has_ended_before_) [[unlikely]] {
+      end();
+      return true;
+    }
+    if (!detail::begin(body_, state_, *this) || ends_later()) return false;
     end();
+    return true;
+  }
+  // Errors: those of opening the journal; `option_error`.
+  void begin_durable() {
+    const codec_ops* const codec = codec_of_result<result_type>();
+    if (!codec) refuse_without_codec(state_);
+    state_.begin_durable(run_traits<A>::claim(awaited_));
+    if constexpr (requires { body_.outcome; })
+      has_ended_before_ = take_recorded_outcome(state_, *codec, &body_.outcome, failure_);
+    if (!has_ended_before_) end_ = make_end_of_root(state_);
+  }
+  // True: the journal is told first, and then goes on.
+  bool ends_later() noexcept {
+    if (!end_) [[likely]]
+      return false;
+    if constexpr (requires { body_.outcome; })
+      end_->begin(body_.error(), [](void* op) {
+        if constexpr (std::is_void_v<result_type>) return std::string("null");
+        else
+          return codec_of_result<result_type>()->encode(
+              std::addressof(static_cast<run_operation*>(op)->body_.outcome.value()));
+      }, [](void* op) noexcept {
+        auto& self = *static_cast<run_operation*>(op);
+        self.end();
+        self.parent_->done();
+      }, this);
     return true;
   }
 
   void end() noexcept {
-    failure_ = body_.error();
+    if (!has_ended_before_) failure_ = body_.error();
     state_.end(failure_);
     end_node();
   }
@@ -115,6 +158,7 @@ class run_operation : receiver {
   }
   [[nodiscard]] const tool_info& what() const noexcept { return state_.what(); }
 
+  A& awaited_;
   run_state state_;
   typename run_traits<A>::body body_;
   receiver* parent_ = nullptr;
@@ -123,6 +167,9 @@ class run_operation : receiver {
   run_state* outer_ = nullptr;
   sequence* made_in_ = nullptr;
   node_number number_ = no_node;
+  // Of a durable one:
+  std::unique_ptr<recorded_end> end_;
+  bool has_ended_before_ = false;
 };
 
 }  // namespace aethergraph::detail

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "aethergraph/detail/declared_nodes.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/scheduler.hpp"
 #include "aethergraph/error.hpp"
@@ -18,7 +19,10 @@
 
 namespace aethergraph::detail {
 
+class durable_run;
 class graph_source;
+struct codec_ops;
+struct durable_claim;
 struct tool_info;
 
 /// A result of a static graph that failed otherwise.
@@ -29,7 +33,8 @@ struct partial_output {
 
 /// A run: a scope with slots, a name, an identity, and a memory of its nodes. Used on its loop's strand only.
 // Invariant: log_ is where its nodes are recorded, null if they are not: its own, or that of the run it nests in;
-//            is_observed_ says whether it, or a run it nests in, has observers, and implies log_.
+//            is_observed_ says whether it, or a run it nests in, has observers, and implies log_;
+//            is_watched_ whether that is so, or times are noted.
 class run_state : public scope {
  public:
   /// `default_cap` is the agent's own. The options outlive the run.
@@ -70,6 +75,19 @@ class run_state : public scope {
       const std::exception_ptr& cause) noexcept;
   [[nodiscard]] bool is_observed() const noexcept { return is_observed_; }
 
+  // --- durable runs
+  /// The journal of the root run; null: it has none.
+  [[nodiscard]] durable_run* durable() const noexcept { return durable_; }
+  /// As a root that has begun: opens its journal. Errors: `option_error`, `store_error`, `divergence_error`.
+  void begin_durable(const durable_claim& claim);
+  /// Its journal is closed, and others may open the run.
+  void end_durable() noexcept;
+  /// Whether a call needs more than a slot before its body may start: a permit of the runtime, or the journal.
+  [[nodiscard]] bool has_gates() const noexcept { return has_gates_; }
+
+  /// A number that stands for this execution of the root run, in this process or any other.
+  [[nodiscard]] std::uint64_t nonce() const;
+
   /// Before it begins: it runs a static graph.
   void declare(declared_nodes& d) noexcept { declared_ = &d; }
   [[nodiscard]] const declared_nodes* declared() const noexcept { return declared_; }
@@ -78,6 +96,11 @@ class run_state : public scope {
   [[nodiscard]] std::string node_id(node_number n, std::string_view tool) const;
   [[nodiscard]] std::string root_node_id(node_number n, std::string_view tool) const;
 
+  /// A call waits for something from here on, or an attempt of it begins.
+  void note_phase(const call_state& c, node_phase what) noexcept {
+    if (is_watched_) [[unlikely]]
+      note_time_of(c, what);
+  }
   /// An attempt of a call has failed, and another one will follow.
   void note_attempt_failed(const call_state& c, const tool_info& tool, const std::exception_ptr& cause) noexcept;
   /// Takes a note of a call that failed. Never throws; the first `kept_failures` are kept.
@@ -156,17 +179,19 @@ class run_state : public scope {
     std::vector<observer*> observers;  // its own; those of the run it nests in come after them
     std::vector<node_failure> failures;
     std::vector<partial_output> outputs;
+    std::unique_ptr<durable_run> durable;  // of a root
+    rarities() noexcept;
+    ~rarities();
   };
   /// Errors: `std::bad_alloc`.
-  [[nodiscard]] rarities& few_have() {
-    if (!rarities_) rarities_ = std::make_unique<rarities>();
-    return *rarities_;
-  }
+  [[nodiscard]] rarities& few_have();
 
   node_number note_made(const tool_info& what, node_kind kind, environment& e, const scope& live) noexcept;
   void note_started(node_number n, const tool_info& what, node_kind kind, sequence* made_in) noexcept;
   void note_ended(node_number n, const tool_info& what, node_kind kind, sequence* made_in,
       const std::exception_ptr& cause) noexcept;
+  void watch_end(const std::exception_ptr& failure) noexcept;
+  void note_time_of(const call_state& c, node_phase what) noexcept;
   void begin_here(loop& l, run_state* outer, node_number self);
   void begin_recording(run_state* outer, node_number self);
   void add_observers();
@@ -181,11 +206,14 @@ class run_state : public scope {
   // Small ones first: they find room behind those of the scope. There may be many runs at one time.
   bool has_begun_ = false;
   bool is_observed_ = false;
+  bool is_watched_ = false;
   bool is_parallel_ = false;
+  bool has_gates_ = false;
   std::optional<int> default_cap_;
   const tool_info* what_;
   const run_options& options_;
   permit_account* permits_ = nullptr;
+  durable_run* durable_ = nullptr;
   call_state* awaiting_call_ = nullptr;
   recorder* log_ = nullptr;
   declared_nodes* declared_ = nullptr;  // of a run of a static graph
@@ -195,8 +223,11 @@ class run_state : public scope {
   std::uint64_t id_ = 0;
   sequence body_steps_;
   std::unique_ptr<recorder> own_log_;
-  mutable std::unique_ptr<key_value_store> kv_;  // made when it is asked for, from any thread; of a root
-  std::unique_ptr<rarities> rarities_;
+  static void delete_kv(key_value_store* kv) noexcept;
+  mutable owned<key_value_store, delete_kv> kv_;  // made when it is asked for, from any thread; of a root
+  mutable std::unique_ptr<std::uint64_t> nonce_;  // likewise
+  static void delete_rarities(rarities* r) noexcept;
+  owned<rarities, delete_rarities> rarities_;
 
  public:
   scheduler slots;

@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/hosted_run.hpp"
 #include "aethergraph/detail/permits.hpp"
+#include "aethergraph/detail/worker_pool.hpp"
 #include "aethergraph/key_value_store.hpp"
 #include "aethergraph/runtime.hpp"
 #include "aethergraph/services.hpp"

@@ -3,10 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <memory>
 
 #include "aethergraph/detail/body.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/permits.hpp"
 #include "aethergraph/detail/sequence.hpp"
 
@@ -66,7 +65,7 @@ struct call_state : control_owner, body_operation, environment {
     queued_call queued;  // from when it waits until its body starts
     calling_body body;   // from there on
   };
-  std::unique_ptr<permit_request> permit;  // in a run under the cap of a runtime: from its slot to its end
+  owned<permit_request, delete_permit_request> permit;  // in a run under the cap of a runtime: from its slot to its end
 
   call_state() noexcept {}
   call_state(const call_state&) = delete;
@@ -155,9 +154,11 @@ class scheduler {
   call_state* first_ = nullptr;
   call_state* last_ = nullptr;
   // The last waiting call of each priority, while there are others than 0; else empty, or not made yet.
-  using ranks = std::map<int, call_state*>;
-  [[nodiscard]] bool has_ranks() const noexcept { return last_of_ && !last_of_->empty(); }
-  std::unique_ptr<ranks> last_of_;
+  struct ranks;
+  static void delete_ranks(ranks* r) noexcept;
+  [[nodiscard]] bool has_ranks() const noexcept { return last_of_ && has_any_rank(); }
+  [[nodiscard]] bool has_any_rank() const noexcept;
+  owned<ranks, delete_ranks> last_of_;
 };
 
 }  // namespace aethergraph::detail

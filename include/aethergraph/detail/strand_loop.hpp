@@ -3,20 +3,20 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/strand.hpp>
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
 
-#include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
+class alarm;
+void delete_alarm(alarm* a) noexcept;
 class run_registry;
 class strand_loop;
 
@@ -65,7 +65,7 @@ class run_gate {
 class strand_loop : public loop {
  public:
   boost::asio::any_io_executor executor() final { return strand_; }
-  bool is_on_strand() const noexcept final { return strand_.running_in_this_thread(); }
+  bool is_on_strand() const noexcept final;
   void wake_from_crew() noexcept final;
 
   /// Posts the first step.
@@ -85,7 +85,7 @@ class strand_loop : public loop {
   [[nodiscard]] virtual run_state& root() noexcept = 0;
   void finished() noexcept { is_finished_ = true; }
   /// The executor beneath the strand.
-  [[nodiscard]] boost::asio::any_io_executor inner_executor() const { return strand_.get_inner_executor(); }
+  [[nodiscard]] boost::asio::any_io_executor inner_executor() const;
 
   /// Made at the first request; its owners may outlive the run.
   [[nodiscard]] std::shared_ptr<run_gate> gate();
@@ -102,9 +102,9 @@ class strand_loop : public loop {
   void cancel_from_anywhere();
   void stop_crew() noexcept;
 
-  boost::asio::strand<boost::asio::any_io_executor> strand_;
-  boost::asio::executor_work_guard<boost::asio::any_io_executor> work_;
-  alarm alarm_;
+  boost::asio::any_io_executor strand_;  // a strand: as this type, which costs whoever includes this much less
+  boost::asio::any_io_executor work_;    // what is beneath it, kept running until the run has ended
+  owned<alarm, delete_alarm> alarm_;     // made when a timer is first set
   std::shared_ptr<run_gate> gate_;
   std::mutex step_mutex_;
   run_registry& registry_;

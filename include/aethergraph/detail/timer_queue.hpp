@@ -36,6 +36,7 @@ struct timer {
   void (*on_expiry)(timer&) noexcept = nullptr;
   std::uint32_t position = not_pending;
   bool only_watches = false;  // nothing goes on when it expires: it tells somebody what has not
+  bool may_outlast = false;   // a durable run need not stay in its process for it
 
   static constexpr std::uint32_t not_pending = ~std::uint32_t{0};
   [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
@@ -44,13 +45,15 @@ struct timer {
 // A binary heap that tells each timer its position, so that one is removed in O(log n). Times stand in the heap itself:
 // looking them up in the timers, wherever they lie, is what a large heap would spend its time with.
 // Invariant: heap_[t.position].what == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i];
-//            watches_ counts those that only watch.
+//            watches_ counts those that only watch, outlasting_ those that may outlast; none is both.
 class timer_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] time_point earliest() const noexcept { return heap_.front().at; }
   /// Whether nothing goes on when the pending ones expire.
   [[nodiscard]] bool only_watches() const noexcept { return watches_ == heap_.size(); }
+  /// Whether there is one that a durable run has to stay in its process for.
+  [[nodiscard]] bool has_any_to_wait_for() const noexcept { return watches_ + outlasting_ < heap_.size(); }
 
   void add(timer& t, time_point at);  // t must not be pending
   void remove(timer& t) noexcept;     // t must be pending
@@ -71,6 +74,7 @@ class timer_queue {
   std::vector<entry> heap_;
   std::uint64_t next_order_ = 0;
   std::size_t watches_ = 0;
+  std::size_t outlasting_ = 0;
 };
 
 }  // namespace aethergraph::detail

@@ -1,6 +1,7 @@
 // The description of a tool, interned for the life of the process so that a call refers to it by a plain pointer.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,14 @@ struct tool_info {
 [[nodiscard]] const tool_info* intern_graph(std::string_view name, const graph_fn_options& o, boundary names);
 /// The description of the same tool with other options.
 [[nodiscard]] const tool_info* intern_variant(const tool_info& tool, const tool_options& o);
+
+// What is wrong with a call of it, told here so that no caller formats text:
+/// Errors: `option_error`, since it has retries, and an argument that cannot be copied.
+[[noreturn]] void refuse_retries(const tool_info& tool);
+/// Errors: `error`, since its body returned a task that was awaited before.
+[[noreturn]] void refuse_awaited_task(const tool_info& tool);
+/// Why a call of it cannot begin: options that cannot work, or it is a node of a graph, or was used up.
+[[nodiscard]] std::exception_ptr unusable_call(const tool_info& tool, bool is_traced);
 
 /// What runs are called that have no name of their own: that of a task, and that of an invocation that was moved from.
 [[nodiscard]] const tool_info* anonymous_task() noexcept;

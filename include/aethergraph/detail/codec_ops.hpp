@@ -1,0 +1,62 @@
+// How values cross to and from a store, whatever their types: what the core knows of codecs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+
+namespace aethergraph::detail {
+
+/// The codec of one type, without the type.
+struct codec_ops {
+  /// As JSON. Errors: what the codec throws.
+  std::string (*encode)(const void* value);
+  /// Puts the value of this JSON into a `result` of the type. Errors: what the codec throws.
+  void (*decode)(std::string_view json, void* into);
+};
+
+/// What a run of some type tells a store of itself.
+struct durable_claim {
+  std::string arguments;  // JSON
+  std::string structure;  // JSON; empty: it is no static graph
+};
+
+/// A value that is only compared: there need not be a codec of it.
+template <class T>
+struct compared;
+
+/// Declared here, defined in codec.hpp. So whoever includes only the core does not pay for JSON: what is asked for here
+/// is there exactly if some part of the program that includes codec.hpp asks for it, too.
+template <class T>
+[[gnu::weak]] const codec_ops* codec_ops_of() noexcept;
+
+/// The codec of a type; null: the program has none.
+template <class T>
+[[nodiscard]] const codec_ops* find_codec_ops() noexcept {
+  const codec_ops* (*of)() noexcept = &codec_ops_of<T>;
+  asm("" : "+r"(of));  // where the definition is in sight, compilers take the address for one that is never null
+  return of ? of() : nullptr;
+}
+
+/// Arguments as a JSON array, to be compared. What has no codec is null.
+template <class... T>
+[[nodiscard]] std::string encode_compared(const std::tuple<T...>& arguments) {
+  std::string json = "[";
+  const auto add = [&json](const codec_ops* ops, const void* value) {
+    if (json.size() > 1) json += ',';
+    json += ops ? ops->encode(value) : "null";
+  };
+  std::apply([&](const T&... a) { (add(find_codec_ops<compared<T>>(), &a), ...); }, arguments);
+  json += ']';
+  return json;
+}
+
+/// The codec of what a tool or a run gives; null: there is none.
+template <class R>
+[[nodiscard]] const codec_ops* codec_of_result() noexcept {
+  if constexpr (std::is_reference_v<R>) return nullptr;
+  else return find_codec_ops<R>();
+}
+
+}  // namespace aethergraph::detail

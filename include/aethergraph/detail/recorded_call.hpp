@@ -1,0 +1,40 @@
+// recorded_call: a call in a durable run, as its journal sees it.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/durable_run.hpp"
+
+namespace aethergraph::detail {
+
+/// The place of one call in the journal: what a former execution recorded of it, or what will be.
+class recorded_call : journal_event {
+ public:
+  recorded_call(call_control& c, durable_run& d) noexcept
+      : journal_event(&turn_came, &released), control_(c), run_(d) {}
+
+  /// True: the call goes on as any other. False: it waits, or has ended.
+  [[nodiscard]] bool begin() noexcept;
+  void attempt_starts() noexcept { started_ = std::chrono::system_clock::now(); }
+  /// Its scope was asked to stop while it waits for the journal. False: it has to wait on.
+  [[nodiscard]] bool give_up() noexcept;
+  /// The last attempt has ended. True: `end_for_good` will be called when that is safe. False: right now.
+  [[nodiscard]] bool end() noexcept;
+
+ private:
+  static void turn_came(journal_event& e, const fact* replayed) noexcept;
+  static void released(journal_event& e) noexcept;
+  void replay(const fact& f);
+  [[nodiscard]] fact make_fact();
+
+  call_control& control_;
+  durable_run& run_;
+  std::string arguments_;
+  std::chrono::system_clock::time_point made_ = std::chrono::system_clock::now();
+  std::chrono::system_clock::time_point started_{};
+  bool is_recorded_ = false;  // or is not to be
+};
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,598 @@
+#include "aethergraph/detail/durable_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+
+#include "aethergraph/detail/recorder.hpp"
+#include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/detail/tool_info.hpp"
+#include "aethergraph/divergence_error.hpp"
+#include "aethergraph/run_parked.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+
+// Two journals may not starve the timers and sockets of one loop.
+constexpr int turns_between_looks = 256;
+
+/// Which lane a path belongs to: up to the innermost node of a static graph, with the index of an element of a map.
+std::string_view lane_key(std::string_view path) noexcept {
+  const std::size_t node = path.rfind(':');
+  if (node == std::string_view::npos) return {};
+  return path.substr(0, path.find_first_of("/~", node));
+}
+
+/// What has a turn of its own.
+bool has_turn(fact_kind k) noexcept { return k != fact_kind::race && k != fact_kind::value; }
+
+/// Calls `fn` for each recorded fact of what the body of the call at this path did.
+template <class Facts, class Fn>
+void for_each_under(Facts& all, const std::string& path, Fn fn) {
+  for (const char separator : {'/', '~'}) {
+    const std::string prefix = path + separator;
+    for (auto f = all.lower_bound(prefix); f != all.end() && f->first.starts_with(prefix);) fn(f++);
+  }
+}
+
+/// The lines of a JSON array of texts that another has not, in short.
+std::string lines_beyond(const boost::json::array& all, const boost::json::array& others) {
+  std::string text;
+  for (const boost::json::value& line : all)
+    if (std::find(others.begin(), others.end(), line) == others.end())
+      text += (text.empty() ? "" : "; ") + std::string(line.as_string());
+  return shortened(text);
+}
+
+std::string difference_of_structures(const std::string& recorded, const std::string& now) {
+  if (recorded.empty()) return "it was no graph";
+  if (now.empty()) return "now it is none";
+  const boost::json::value before = boost::json::parse(recorded);
+  const boost::json::value after = boost::json::parse(now);
+  const std::string gone = lines_beyond(before.as_array(), after.as_array());
+  const std::string come = lines_beyond(after.as_array(), before.as_array());
+  return fmt::format("{}{}{}{}", gone.empty() ? "" : "recorded and no longer there: ", gone,
+      come.empty()   ? ""
+      : gone.empty() ? "new: "
+                     : "; new: ",
+      come);
+}
+
+}  // namespace
+
+std::string shortened(std::string_view text) {
+  constexpr std::size_t most = 200;
+  return text.size() <= most ? std::string(text) : fmt::format("{}… ({} bytes)", text.substr(0, most), text.size());
+}
+
+std::string next_journal_path(const environment& e) {
+  return e.cancellation->run().log()->replay_path(e.steps->next());
+}
+
+void journal_event::give_up() noexcept {
+  if (run_) run_->give_up(*this);
+}
+
+durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
+    : root_(root), home_(home), id_(root.options().run_id) {
+  static_cast<void>(home.executor());  // what is woken from another thread needs one
+  const run_claim whole{id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure};
+  journal_ = store.open(whole, *this);
+  check_same(whole);
+  clock_offset_ = std::chrono::system_clock::now().time_since_epoch() - home.now().time_since_epoch();
+  if (has_ended_before()) return;
+  load();
+  home.take_turns_from(this);
+}
+
+durable_run::~durable_run() {
+  home_.take_turns_from(nullptr);
+  wait_for_commit(false);
+}
+
+bool durable_run::has_ended_before() const noexcept {
+  const run_status s = info().status;
+  return s != run_status::running && s != run_status::parked;
+}
+
+void durable_run::check_same(const run_claim& claim) const {
+  const auto check = [&](std::string_view what, const std::string& recorded, const std::string& now) {
+    if (recorded != now)
+      throw divergence_error(
+          fmt::format("run '{}' was recorded with {} {}, and cannot be resumed with {}; use another run_id, or "
+                      "resume it with what it was begun with",
+              id_, what, shortened(recorded), shortened(now)));
+  };
+  check("the program", info().program, claim.program);
+  check("the version", '\'' + info().version + '\'', '\'' + claim.version + '\'');
+  check("the arguments", info().arguments, claim.arguments);
+  if (info().structure != claim.structure)
+    throw divergence_error(fmt::format("run '{}' was recorded of another graph: {}", id_,
+        difference_of_structures(info().structure, claim.structure)));
+}
+
+void durable_run::load() {
+  for (fact& f : journal_->take_facts()) {
+    next_number_ = std::max(next_number_, f.number + 1);
+    std::string path = f.path;
+    recorded_.insert_or_assign(std::move(path), recorded_fact{std::move(f)});
+  }
+  // What the body of a call did does not matter once the call itself has ended.
+  for (auto r = recorded_.begin(); r != recorded_.end(); ++r)
+    if (r->second.what.kind == fact_kind::call) {
+      const std::string path = r->first;
+      for_each_under(recorded_, path, [&](auto under) { recorded_.erase(under); });
+    }
+  std::vector<recorded_fact*> in_order;
+  for (auto& [path, r] : recorded_)
+    if (has_turn(r.what.kind)) in_order.push_back(&r);
+  std::sort(in_order.begin(), in_order.end(),
+      [](const recorded_fact* a, const recorded_fact* b) { return a->what.number < b->what.number; });
+  for (recorded_fact* r : in_order) {
+    r->lane = &lanes_[std::string(lane_key(r->what.path))];
+    r->lane->pending.push_back(r);
+  }
+}
+
+journal_lane* durable_run::lane_of(std::string_view path) noexcept {
+  const auto found = lanes_.find(lane_key(path));
+  return found == lanes_.end() ? nullptr : &found->second;
+}
+
+// --- events
+
+journal_standing durable_run::enter(
+    journal_event& e, fact_kind kind, std::string path, std::string_view name) noexcept {
+  try {
+    e.path_ = std::move(path);
+    if (failure_) return journal_standing::refused;
+    const auto found = recorded_.find(e.path_);
+    if (found != recorded_.end() && !found->second.is_gone) {
+      recorded_fact& r = found->second;
+      if (r.what.kind != kind || r.what.name != name)
+        throw divergence_error(
+            fmt::format("run '{}' does something else than what was recorded of it: at '{}' it comes "
+                        "to the {} '{}', and recorded is the {} '{}'",
+                id_, e.path_, to_string(kind), name, to_string(r.what.kind), r.what.name));
+      r.event = &e;
+      e.run_ = this;
+      e.recorded_ = &r;
+      if (is_closed_ || r.lane->pending.front() == &r) replayable_.emplace(r.what.number, &r);
+      return journal_standing::replayed;
+    }
+    journal_lane* const l = is_closed_ ? nullptr : lane_of(e.path_);
+    if (!l || l->pending.empty()) return journal_standing::live;
+    if (kind == fact_kind::call) {
+      bool is_under_way = false;
+      for_each_under(recorded_, e.path_, [&](auto under) { is_under_way = is_under_way || !under->second.is_gone; });
+      if (is_under_way) return journal_standing::live;  // its body leads to what was recorded
+    }
+    l->held.push_back(&e);
+    e.run_ = this;
+    e.is_held_ = true;
+    return journal_standing::held;
+  } catch (...) {
+    fail(std::current_exception());
+    return journal_standing::refused;
+  }
+}
+
+void durable_run::occurred(journal_event& e, fact f, bool when_safe) noexcept {
+  try {
+    f.number = next_number_++;
+    f.path = e.path_;
+    std::uint64_t safe_at = 0;
+    if (!is_closed()) {
+      if (when_safe) {
+        write(std::move(f));
+        safe_at = written_;
+      } else {
+        e.unwritten_ = std::make_unique<fact>(std::move(f));
+      }
+    }
+    due_.push_back({&e, safe_at});
+    e.run_ = this;
+    e.is_due_ = true;
+  } catch (...) {
+    fail(std::current_exception());
+    // Nothing can be recorded any more, so nothing has to wait; and there is no memory to say more.
+    home_.make_ready(pause_, [](ready_item&) noexcept {});
+    e.on_turn_(e, nullptr);
+  }
+}
+
+void durable_run::occurred_at(journal_event& e, const std::string& path, fact f) noexcept {
+  try {
+    e.path_ = path;
+  } catch (...) {
+    fail(std::current_exception());
+  }
+  occurred(e, std::move(f), false);
+}
+
+void durable_run::give_up(journal_event& e) noexcept {
+  if (recorded_fact* r = std::exchange(e.recorded_, nullptr)) {
+    r->event = nullptr;
+    replayable_.erase(r->what.number);
+  }
+  if (std::exchange(e.is_held_, false))
+    if (journal_lane* l = lane_of(e.path_)) std::erase(l->held, &e);
+  if (std::exchange(e.is_due_, false))
+    for (due& d : due_)
+      if (d.event == &e) d.event = nullptr;
+  for (auto& [token, asked] : asked_)
+    if (asked.first == &e) asked.first = nullptr;
+  e.run_ = nullptr;
+}
+
+const fact* durable_run::find(std::string_view path, fact_kind kind) const noexcept {
+  const auto found = recorded_.find(path);
+  return found != recorded_.end() && found->second.what.kind == kind ? &found->second.what : nullptr;
+}
+
+void durable_run::note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept {
+  if (is_closed()) return;
+  try {
+    fact f;
+    f.number = next_number_++;
+    f.kind = kind;
+    f.path = std::move(path);
+    f.name = name;
+    f.value = std::move(value);
+    f.ended = std::chrono::system_clock::now();
+    write(std::move(f));
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+std::string durable_run::value(const environment& e, std::string_view name, std::string fresh) {
+  std::string path = next_journal_path(e);
+  if (const fact* f = find(path, fact_kind::value)) {
+    if (f->name == name) return f->value;
+    fail(std::make_exception_ptr(
+        divergence_error(fmt::format("run '{}' does something else than what was recorded of it: at '{}' it asks for "
+                                     "'{}', and recorded is '{}'",
+            id_, path, name, f->name))));
+    std::rethrow_exception(failure_);
+  }
+  note(fact_kind::value, std::move(path), name, fresh);
+  return fresh;
+}
+
+void durable_run::write(fact f) {
+  ++written_;
+  journal_->write(std::move(f));
+}
+
+void durable_run::forget(recorded_fact& r) noexcept {
+  if (std::exchange(r.is_gone, true)) return;
+  if (r.lane) advance(*r.lane);
+}
+
+void durable_run::forget_under(const std::string& path) noexcept {
+  if (recorded_.empty()) return;
+  try {
+    for_each_under(recorded_, path, [&](auto under) { forget(under->second); });
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void durable_run::advance(journal_lane& l) noexcept {
+  while (!l.pending.empty() && l.pending.front()->is_gone) l.pending.pop_front();
+  try {
+    if (l.pending.empty()) replayed_lanes_.push_back(&l);
+    else if (recorded_fact& next = *l.pending.front(); next.event) replayable_.emplace(next.what.number, &next);
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void durable_run::release_held(journal_lane& l) noexcept {
+  const std::vector<journal_event*> released = std::exchange(l.held, {});
+  for (journal_event* e : released) {
+    e->is_held_ = false;
+    e->run_ = nullptr;
+  }
+  for (journal_event* e : released) e->on_release_(*e);
+}
+
+// --- questions
+
+void durable_run::ask(journal_event& e, question q) noexcept {
+  if (is_closed()) return;
+  try {
+    q.run_id = id_;
+    asked_.insert_or_assign(q.token, std::pair(&e, q));
+    e.run_ = this;
+    ++written_;
+    journal_->ask(std::move(q));
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void durable_run::withdraw(const std::string& token) noexcept {
+  if (asked_.erase(token) == 0 || is_closed()) return;
+  ++written_;
+  journal_->withdraw(token);
+}
+
+void durable_run::sleeps_until(std::chrono::system_clock::time_point at) noexcept {
+  try {
+    sleeps_.insert(at);
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+void durable_run::has_slept_until(std::chrono::system_clock::time_point at) noexcept {
+  if (const auto found = sleeps_.find(at); found != sleeps_.end()) sleeps_.erase(found);
+}
+
+// --- turns
+
+bool durable_run::take_turn() noexcept {
+  is_woken_ = false;
+  take_messages();
+  if (!is_closed_ && is_closed()) {
+    close();
+    return true;
+  }
+  if (on_left_) {
+    const bool is_known = has_store_failed_ || committed_ >= written_;
+    wait_for_commit(!is_known);
+    if (!is_known) return false;
+    std::exchange(on_left_, nullptr)(left_);  // after which this may be gone
+    return true;
+  }
+  if (turns_in_a_row_ == turns_between_looks) {
+    turns_in_a_row_ = 0;
+    home_.make_ready(pause_, [](ready_item&) noexcept {});
+    return false;
+  }
+  if (take_replayed_turn() || release_replayed() || take_due_turn()) {
+    ++turns_in_a_row_;
+    return true;
+  }
+  turns_in_a_row_ = 0;
+  if (is_closed_ || !due_.empty() || !is_idle()) return false;
+  for (const auto& [key, l] : lanes_)
+    if (!l.pending.empty()) {
+      diverge();
+      return true;
+    }
+  if (asked_.empty() && sleeps_.empty()) return false;
+  if (committed_ < written_) return false;  // the questions among them
+  park();
+  return true;
+}
+
+bool durable_run::take_replayed_turn() noexcept {
+  if (replayable_.empty()) return false;
+  const auto first = replayable_.begin();
+  recorded_fact& r = *first->second;
+  replayable_.erase(first);
+  journal_event& e = *std::exchange(r.event, nullptr);
+  e.recorded_ = nullptr;
+  e.run_ = nullptr;
+  // The path is kept alive by the fact, which goes last.
+  auto here = recorded_.extract(r.what.path);
+  journal_lane& l = *r.lane;
+  if (!is_closed_) l.pending.pop_front();
+  e.on_turn_(e, &r.what);
+  if (!is_closed_) advance(l);
+  return true;
+}
+
+// Not before all is done that the last fact leads to: it may be that what is held is given up.
+bool durable_run::release_replayed() noexcept {
+  if (replayed_lanes_.empty()) return false;
+  for (journal_lane* l : std::exchange(replayed_lanes_, {})) release_held(*l);
+  return true;
+}
+
+bool durable_run::take_due_turn() noexcept {
+  while (!due_.empty() && !due_.front().event) due_.pop_front();
+  if (due_.empty()) return false;
+  const bool is_safe = is_closed_ || committed_ >= due_.front().safe_at;
+  wait_for_commit(!is_safe);
+  if (!is_safe) return false;
+  journal_event& e = *due_.front().event;
+  due_.pop_front();
+  e.is_due_ = false;
+  e.run_ = nullptr;
+  if (const std::unique_ptr<fact> f = std::move(e.unwritten_); f && !is_closed_) write(std::move(*f));
+  e.on_turn_(e, nullptr);
+  return true;
+}
+
+void durable_run::wait_for_commit(bool waits) noexcept {
+  if (std::exchange(waits_for_commit_, waits) == waits) return;
+  if (waits) home_.foreign_started();
+  else home_.foreign_ended();
+}
+
+bool durable_run::is_idle() const noexcept {
+  if (home_.has_timers_to_wait_for()) return false;
+  bool is_idle = true;
+  root_.for_each_wait([&](const scope&, const cancellable_wait& w) {
+    const std::string_view what = w.waits_for;
+    is_idle = is_idle && (what == waits_for_its_turn || what == waits_for_an_answer || what == waits_for_a_time ||
+                             what == "a slot");
+  });
+  return is_idle;
+}
+
+void durable_run::park() noexcept {
+  try {
+    std::vector<question> questions;
+    if (!sleeps_.empty()) due_at_ = *sleeps_.begin();
+    for (const auto& [token, asked] : asked_) {
+      questions.push_back(asked.second);
+      if (const auto& deadline = asked.second.deadline; deadline && (!due_at_ || *deadline < *due_at_))
+        due_at_ = deadline;
+    }
+    std::string what = fmt::format("run '{}' is parked: ", id_);
+    if (questions.empty()) what += "it waits for a time";
+    else
+      what += fmt::format("it waits for {} answer{}, such as that to '{}'", questions.size(),
+          questions.size() == 1 ? "" : "s", questions.front().token);
+    what += "; run the same id again to go on";
+    is_parked_ = true;
+    fail(std::make_exception_ptr(run_parked(what, std::move(questions), due_at_)));
+  } catch (...) {
+    is_parked_ = false;
+    fail(std::current_exception());
+  }
+}
+
+void durable_run::diverge() noexcept {
+  try {
+    const recorded_fact* next = nullptr;
+    for (const auto& [key, l] : lanes_)
+      if (!l.pending.empty() && (!next || l.pending.front()->what.number < next->what.number)) next = l.pending.front();
+    std::string held;
+    for (const auto& [key, l] : lanes_)
+      for (const journal_event* e : l.held) held += (held.empty() ? "'" : ", '") + e->path() + "'";
+    fail(std::make_exception_ptr(divergence_error(
+        fmt::format("run '{}' does something else than what was recorded of it: recorded next is the {} '{}' at '{}', "
+                    "which the program does not come to{}{}",
+            id_, to_string(next->what.kind), next->what.name, next->what.path,
+            held.empty() ? "" : "; it waits to begin what is at ", shortened(held)))));
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+// --- the end
+
+bool durable_run::is_closed() const noexcept { return is_closed_ || failure_ || root_.is_stopped(); }
+
+void durable_run::close() noexcept {
+  is_closed_ = true;
+  replayable_.clear();
+  for (auto& [path, r] : recorded_) {
+    r.is_gone = !r.event;
+    if (r.event) replayable_.emplace(r.what.number, &r);
+  }
+  for (auto& [key, l] : lanes_) {
+    l.pending.clear();
+    release_held(l);
+  }
+  // Those that a shield keeps from the request to stop.
+  for (auto& [token, asked] : std::exchange(asked_, {}))
+    if (journal_event* e = asked.first) {
+      e->run_ = nullptr;
+      e->on_turn_(*e, nullptr);
+    }
+}
+
+void durable_run::fail(std::exception_ptr why) noexcept {
+  if (failure_) return;
+  failure_ = std::move(why);
+  root_.cancel(cancelled_because(stop_reason::asked_by_caller));
+}
+
+void durable_run::leave(run_status s, std::string outcome, void (*on_left)(void*) noexcept, void* whom) noexcept {
+  ++written_;
+  journal_->end(s, std::move(outcome), std::nullopt);
+  on_left_ = on_left;
+  left_ = whom;
+}
+
+void durable_run::leave_resumable(void (*on_left)(void*) noexcept, void* whom) noexcept {
+  on_left_ = on_left;
+  left_ = whom;
+  if (!is_parked_) return;
+  ++written_;
+  journal_->end(run_status::parked, {}, due_at_);
+}
+
+void durable_run::redact(std::string_view tool, std::string& json) const {
+  if (root_.options().redact && !json.empty()) root_.options().redact(tool, json);
+}
+
+// --- what the store says
+
+void durable_run::wake() noexcept {
+  if (loop::current() == &home_ || is_woken_.exchange(true)) return;  // a step looks when it ends
+  if (!home_.try_add_reference()) return;
+  loop_reference self(home_, loop_reference::adopt);
+  try {
+    boost::asio::post(home_.tracked_executor(), [self = std::move(self)] { self->wake(); });
+  } catch (...) {
+    is_woken_ = false;  // the next one tries again
+  }
+}
+
+void durable_run::committed(std::uint64_t count) noexcept {
+  committed_ = count;
+  wake();
+}
+
+void durable_run::failed(std::exception_ptr why) noexcept {
+  {
+    const std::lock_guard lock(messages_mutex_);
+    if (!store_failure_) store_failure_ = std::move(why);
+  }
+  wake();
+}
+
+void durable_run::answered(std::string_view token, std::string_view answer) noexcept {
+  try {
+    const std::lock_guard lock(messages_mutex_);
+    answers_.emplace_back(token, answer);
+  } catch (...) {
+    return failed(std::current_exception());
+  }
+  wake();
+}
+
+void durable_run::cancel_requested() noexcept {
+  {
+    const std::lock_guard lock(messages_mutex_);
+    is_cancel_requested_ = true;
+  }
+  wake();
+}
+
+void durable_run::take_messages() noexcept {
+  std::vector<std::pair<std::string, std::string>> answers;
+  std::exception_ptr failure;
+  bool is_cancelled = false;
+  {
+    const std::lock_guard lock(messages_mutex_);
+    answers.swap(answers_);
+    failure = std::exchange(store_failure_, nullptr);
+    is_cancelled = std::exchange(is_cancel_requested_, false);
+  }
+  if (failure) {
+    has_store_failed_ = true;
+    fail(std::move(failure));
+  }
+  if (is_cancelled && !is_closed()) {
+    is_cancelled_for_good_ = true;
+    root_.cancel(cancelled_because(stop_reason::asked_by_caller));
+  }
+  for (auto& [token, answer] : answers) {
+    const auto found = asked_.find(token);
+    if (found == asked_.end() || is_closed()) continue;
+    journal_event* const e = found->second.first;
+    const question q = std::move(found->second.second);
+    asked_.erase(found);
+    if (!e) continue;
+    fact f;
+    f.kind = fact_kind::answer;
+    f.name = q.kind;
+    f.value = std::move(answer);
+    f.ended = std::chrono::system_clock::now();
+    occurred(*e, std::move(f), true);
+  }
+}
+
+}  // namespace aethergraph::detail

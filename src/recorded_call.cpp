@@ -1,0 +1,131 @@
+#include "aethergraph/detail/recorded_call.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/divergence_error.hpp"
+#include "aethergraph/recorded_error.hpp"
+
+namespace aethergraph::detail {
+
+bool recorded_call::begin() noexcept {
+  journal_standing standing = journal_standing::refused;
+  try {
+    const call_state& c = control_.call_;
+    if (!control_.hooks_.codec())
+      throw option_error(
+          fmt::format("tool '{}' was called in a durable run, but its result has no codec in this program; include "
+                      "<aethergraph/durable.hpp> where it is called",
+              control_.tool_.name));
+    arguments_ = control_.hooks_.arguments(control_.call_);
+    run_.redact(control_.tool_.name, arguments_);
+    standing = run_.enter(*this, fact_kind::call, control_.run().log()->replay_path(c.number), control_.tool_.name);
+  } catch (...) {
+    is_recorded_ = true;  // it fails in the same way each time
+    control_.end_with(std::current_exception());
+    return false;
+  }
+  switch (standing) {
+    case journal_standing::live:
+      return true;
+    case journal_standing::held:
+    case journal_standing::replayed:
+      control_.give_slot_back();
+      control_.step_ = call_control::step::journal;
+      control_.outer_->add_wait(control_, waits_for_its_turn, &control_.call_);
+      return false;
+    case journal_standing::refused:
+      break;
+  }
+  is_recorded_ = true;
+  control_.end_with(run_.failure());
+  return false;
+}
+
+bool recorded_call::give_up() noexcept {
+  if (!run_.is_closed()) return false;
+  journal_event::give_up();
+  return true;
+}
+
+void recorded_call::released(journal_event& e) noexcept {
+  auto& self = static_cast<recorded_call&>(e);
+  self.control_.stop_waiting();
+  self.control_.go_on_from_the_list();
+}
+
+void recorded_call::turn_came(journal_event& e, const fact* replayed) noexcept {
+  auto& self = static_cast<recorded_call&>(e);
+  call_control& control = self.control_;
+  if (!replayed) return control.end_for_good();
+  self.is_recorded_ = true;
+  control.stop_waiting();
+  try {
+    self.replay(*replayed);
+  } catch (...) {
+    self.run_.fail(std::current_exception());
+    control.hooks_.fail(control.call_, self.run_.failure());
+  }
+  control.end();  // after which this is gone, soon
+}
+
+void recorded_call::replay(const fact& f) {
+  const tool_info& tool = control_.tool_;
+  call_state& c = control_.call_;
+  const auto check = [&](std::string_view what, const std::string& recorded, const std::string& now) {
+    if (recorded != now)
+      throw divergence_error(
+          fmt::format("run '{}' does something else than what was recorded of it: at '{}' it calls "
+                      "'{}' with {} {}, and recorded is {}",
+              run_.id(), path(), tool.name, what, shortened(now), shortened(recorded)));
+  };
+  check("the version", '\'' + f.version + '\'', '\'' + tool.version + '\'');
+  check("the arguments", f.arguments, arguments_);
+  if (f.attempts > 0) control_.run().node_started(c.number, tool, node_kind::call, c.made_in);
+  if (f.state == node_state::done) control_.hooks_.restore(c, f.value);
+  else if (f.state == node_state::failed || !control_.outer_->is_stopped())
+    control_.hooks_.fail(c, decode_failure(f.value));
+  else control_.hooks_.fail(c, control_.outer_->stop_error());
+}
+
+fact recorded_call::make_fact() {
+  const tool_info& tool = control_.tool_;
+  const std::exception_ptr error = control_.hooks_.error(control_.call_);
+  fact f;
+  f.kind = fact_kind::call;
+  f.attempts = control_.attempts_;
+  f.name = tool.name;
+  f.version = tool.version;
+  f.arguments = std::move(arguments_);
+  f.value = error ? encode_failure(error) : control_.hooks_.value(control_.call_);
+  run_.redact(tool.name, f.value);
+  if (error && control_.outer_->is_stopped() && is_cancellation(error))
+    f.state = control_.attempts_ > 0 ? node_state::cancelled : node_state::skipped;
+  else if (error) f.state = node_state::failed;
+  // What was thrown is what will be thrown when this is replayed.
+  if (f.state == node_state::failed) control_.hooks_.fail(control_.call_, decode_failure(f.value));
+  f.made = made_;
+  f.started = started_;
+  f.ended = std::chrono::system_clock::now();
+  return f;
+}
+
+bool recorded_call::end() noexcept {
+  if (std::exchange(is_recorded_, true)) return false;
+  if (!run_.is_closed()) {
+    try {
+      run_.forget_under(path());
+      run_.occurred(*this, make_fact(), true);
+      return true;
+    } catch (...) {
+      run_.fail(std::current_exception());
+    }
+  }
+  // What nobody has recorded must not be seen.
+  if (run_.failure() && !control_.hooks_.error(control_.call_)) control_.hooks_.fail(control_.call_, run_.failure());
+  return false;
+}
+
+}  // namespace aethergraph::detail

@@ -1,0 +1,145 @@
+#include "aethergraph/detail/recorded_wait.hpp"
+
+#include <string>
+#include <utility>
+
+#include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/detail/run_state.hpp"
+
+namespace aethergraph::detail {
+
+namespace {
+
+class grant final : public recorded_grant, journal_event {
+ public:
+  grant(durable_run& d, std::string path, std::string_view name, void (*on_turn)(void*, bool) noexcept, void* op)
+      : journal_event(&turn_came, &released), run_(d), path_(std::move(path)), name_(name), on_turn_(on_turn), op_(op) {
+    // What has no fact is not held: it is let through by what the program does, or never was.
+    if (run_.find(path_, fact_kind::grant))
+      is_replayed_ = run_.enter(*this, fact_kind::grant, path_, name_) == journal_standing::replayed;
+  }
+
+  [[nodiscard]] bool is_replayed() const noexcept override { return is_replayed_; }
+  void came_from_outside() noexcept override {
+    fact f;
+    f.kind = fact_kind::grant;
+    f.name = name_;
+    f.ended = std::chrono::system_clock::now();
+    run_.occurred_at(*this, path_, std::move(f));
+  }
+  [[nodiscard]] bool give_up() noexcept override {
+    if (has_happened() && !run_.is_closed()) return false;
+    journal_event::give_up();
+    is_replayed_ = false;
+    return true;
+  }
+
+ private:
+  static void turn_came(journal_event& e, const fact* replayed) noexcept {
+    auto& self = static_cast<grant&>(e);
+    self.is_replayed_ = false;
+    self.on_turn_(self.op_, replayed != nullptr);
+  }
+  static void released(journal_event&) noexcept {}
+
+  durable_run& run_;
+  const std::string path_;
+  const std::string_view name_;
+  void (*on_turn_)(void*, bool) noexcept;
+  void* op_;
+  bool is_replayed_ = false;
+};
+
+// A sleep that begins anew with each process would never end in processes that live shorter; a short one may.
+constexpr duration least_noted = std::chrono::seconds(1);
+
+// Invariant: the timer is pending exactly while the event is live and the time has not come.
+class durable_timer final : public recorded_timer, journal_event, timer {
+ public:
+  durable_timer(durable_run& d, const environment& e, std::string_view name, const timer_wish& wish,
+      void (*on_time)(void*) noexcept, void* op)
+      : journal_event(&turn_came, &released),
+        run_(d),
+        home_(e.cancellation->home()),
+        name_(name),
+        from_now_(wish.from_now),
+        on_time_(on_time),
+        op_(op) {
+    on_expiry = [](timer& t) noexcept { static_cast<durable_timer&>(t).expired(); };
+    timer::may_outlast = wish.may_outlast;
+    if (run_.enter(*this, fact_kind::timer, next_journal_path(e), name) == journal_standing::live) set();
+  }
+  ~durable_timer() override { stop(); }
+
+  [[nodiscard]] bool give_up() noexcept override {
+    if (has_happened() && !run_.is_closed()) return false;
+    journal_event::give_up();
+    stop();
+    return true;
+  }
+
+ private:
+  [[nodiscard]] std::chrono::system_clock::time_point run_time() const noexcept {
+    return std::chrono::system_clock::time_point((home_.now().time_since_epoch() + run_.clock_offset()));
+  }
+  void set() {
+    at_ = run_time() + from_now_;
+    if (from_now_ >= least_noted) {
+      const std::string noted = path() + "@due";
+      if (const fact* f = run_.find(noted, fact_kind::value))
+        at_ = std::chrono::system_clock::time_point(duration(std::stoll(f->value)));
+      else run_.note(fact_kind::value, noted, "due", std::to_string(at_.time_since_epoch().count()));
+    }
+    home_.add_timer(*this, saturating_add(home_.now(), at_ - run_time()));
+    if (may_outlast) run_.sleeps_until(at_);
+  }
+  void stop() noexcept {
+    if (!is_pending()) return;
+    home_.remove_timer(*this);
+    if (may_outlast) run_.has_slept_until(at_);
+  }
+  void expired() noexcept {
+    if (may_outlast) run_.has_slept_until(at_);
+    fact f;
+    f.kind = fact_kind::timer;
+    f.name = name_;
+    f.ended = std::chrono::system_clock::now();
+    run_.occurred(*this, std::move(f), false);
+  }
+  static void turn_came(journal_event& e, const fact*) noexcept {
+    auto& self = static_cast<durable_timer&>(e);
+    self.on_time_(self.op_);
+  }
+  static void released(journal_event& e) noexcept {
+    auto& self = static_cast<durable_timer&>(e);
+    try {
+      self.set();
+    } catch (...) {
+      self.run_.fail(std::current_exception());
+    }
+  }
+
+  durable_run& run_;
+  loop& home_;
+  const std::string_view name_;
+  const duration from_now_;
+  std::chrono::system_clock::time_point at_{};
+  void (*on_time_)(void*) noexcept;
+  void* op_;
+};
+
+}  // namespace
+
+std::unique_ptr<recorded_grant> make_recorded_grant(
+    const environment& e, std::string_view name, void (*on_turn)(void* op, bool is_replayed) noexcept, void* op) {
+  durable_run* const d = e.cancellation->run().durable();
+  if (!d) return nullptr;
+  return std::make_unique<grant>(*d, next_journal_path(e), name, on_turn, op);
+}
+
+std::unique_ptr<recorded_timer> make_recorded_timer(
+    const environment& e, std::string_view name, const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op) {
+  return std::make_unique<durable_timer>(*e.cancellation->run().durable(), e, name, wish, on_time, op);
+}
+
+}  // namespace aethergraph::detail
