@@ -176,7 +176,7 @@ void gives_facts_back_as_they_were_written(ag::run_store& s) {
 void keeps_the_order_of_writing(ag::run_store& s) {
   recording_client c;
   const auto j = s.open(claim_of("a"), c);
-  for (const std::uint64_t n : {5, 3, 9}) j->write(fact_with(n));
+  for (const std::uint64_t n : numbers{5, 3, 9}) j->write(fact_with(n));
   REQUIRE(c.waits_for(3));
   CHECK(numbers_of(s.facts("a")) == numbers{5, 3, 9});
   CHECK(numbers_of(s.facts("a", 1)) == numbers{3, 9});
