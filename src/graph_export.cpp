@@ -145,17 +145,21 @@ std::vector<std::string> lines_of(const task_graph::node_view& n) {
 }
 
 std::vector<std::string> lines_of(const task_graph::join_view& j) {
+  std::string name(to_string(j.kind));
   switch (j.kind) {
     case task_graph::join_kind::join:
       return {};
     case task_graph::join_kind::input:
     case task_graph::join_kind::output:
-      return {std::string(within(j.path, j.cluster)), j.type};
+      name = within(j.path, j.cluster);
+      break;
     case task_graph::join_kind::make:
     case task_graph::join_kind::any_of:
       break;
   }
-  return {std::string(to_string(j.kind)), j.type};
+  std::vector<std::string> lines{std::move(name)};
+  if (!j.type.empty()) lines.push_back(j.type);  // a store does not know it
+  return lines;
 }
 
 /// The name of the parameter that an edge ends in; empty if it has none.
