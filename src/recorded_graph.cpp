@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "aethergraph/detail/declared_nodes.hpp"
@@ -99,9 +100,12 @@ class view_of_stored {
       v.nodes.push_back(view_of(n));
       v.numbers.push_back(n.is_declared ? declared_number(0, static_cast<std::uint32_t>(i)) : ++last);
       if (!n.is_declared) times->made.push_back(n.made == system_time::max() ? no_time : since_start(n.made));
-      if (n.end && n.end->attempts > 1)
-        times->phases[v.numbers.back()] = {
-            {node_phase::failed_attempt, since_start(n.made)}, {node_phase::body, since_start(n.started)}};
+      if (!n.end || n.made == system_time::max()) continue;
+      std::vector<recorded_times::phase>& phases = times->phases[v.numbers.back()];
+      // What it depends on has ended when that is safe, which takes longer than to compute it.
+      if (n.is_declared) phases.push_back({node_phase::dependencies, time_point()});
+      phases.push_back({n.end->attempts > 1 ? node_phase::failed_attempt : node_phase::slot, since_start(n.made)});
+      if (n.end->attempts > 0) phases.push_back({node_phase::body, since_start(n.started)});
     }
     v.joins = std::move(joins_);
     v.edges = std::move(edges_);
@@ -145,8 +149,10 @@ class view_of_stored {
     for (const recorded_structure::node& n : structure_.nodes) nodes_.push_back(&at(path_of_node(n.id)));
     for (auto& [path, n] : by_path_)
       if (!n.is_declared) nodes_.push_back(&n);
-    std::stable_sort(nodes_.begin() + static_cast<std::ptrdiff_t>(structure_.nodes.size()), nodes_.end(),
-        [](const stored_node* a, const stored_node* b) { return a->made < b->made; });
+    std::sort(nodes_.begin() + static_cast<std::ptrdiff_t>(structure_.nodes.size()), nodes_.end(),
+        [](const stored_node* a, const stored_node* b) {
+      return std::tie(a->made, a->path) < std::tie(b->made, b->path);
+    });
   }
 
   void connect() {
