@@ -142,6 +142,14 @@ void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
   self.end_with(self.outer_->stop_error());
 }
 
+void call_control::start_beyond_limits() noexcept {
+  if (step_ == step::slot) return run().slots.grant_beyond(call_, home());
+  if (!controls_.pool->leave(pool_wait_)) return;  // permits are on their way
+  uses_callers_permits_ = true;
+  stop_waiting();
+  go_on_from_the_list();
+}
+
 // --- taking what an attempt needs
 
 std::exception_ptr call_control::check_pools() const {

@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
+#include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -136,6 +137,7 @@ void durable_run::load() {
     r->lane = &lanes_[std::string(lane_key(r->what.path))];
     r->lane->pending.push_back(r);
   }
+  replaying_lanes_ = lanes_.size();
 }
 
 journal_lane* durable_run::lane_of(std::string_view path) noexcept {
@@ -284,10 +286,16 @@ void durable_run::forget_under(const std::string& path) noexcept {
 }
 
 void durable_run::advance(journal_lane& l) noexcept {
+  if (l.is_replayed) return;
   while (!l.pending.empty() && l.pending.front()->is_gone) l.pending.pop_front();
   try {
-    if (l.pending.empty()) replayed_lanes_.push_back(&l);
-    else if (recorded_fact& next = *l.pending.front(); next.event) replayable_.emplace(next.what.number, &next);
+    if (recorded_fact* next = l.pending.empty() ? nullptr : l.pending.front()) {
+      if (next->event) replayable_.emplace(next->what.number, next);
+    } else {
+      l.is_replayed = true;
+      --replaying_lanes_;
+      replayed_lanes_.push_back(&l);
+    }
   } catch (...) {
     fail(std::current_exception());
   }
@@ -355,12 +363,12 @@ bool durable_run::take_turn() noexcept {
     home_.make_ready(pause_, [](ready_item&) noexcept {});
     return false;
   }
-  if (take_replayed_turn() || release_replayed() || take_due_turn()) {
+  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || take_due_turn()) {
     ++turns_in_a_row_;
     return true;
   }
   turns_in_a_row_ = 0;
-  if (is_closed_ || !due_.empty() || !is_idle()) return false;
+  if (is_closed_ || waits_for_commit_ || !is_idle()) return false;
   for (const auto& [key, l] : lanes_)
     if (!l.pending.empty()) {
       diverge();
@@ -396,14 +404,21 @@ bool durable_run::release_replayed() noexcept {
   return true;
 }
 
+bool durable_run::is_behind_recorded(const journal_event& e) noexcept {
+  if (is_closed_ || replaying_lanes_ == 0) return false;
+  const journal_lane* const l = lane_of(e.path_);
+  return l && !l->pending.empty();
+}
+
 bool durable_run::take_due_turn() noexcept {
   while (!due_.empty() && !due_.front().event) due_.pop_front();
-  if (due_.empty()) return false;
-  const bool is_safe = is_closed_ || committed_ >= due_.front().safe_at;
+  const auto next =
+      std::find_if(due_.begin(), due_.end(), [this](const due& d) { return d.event && !is_behind_recorded(*d.event); });
+  const bool is_safe = next == due_.end() || is_closed_ || committed_ >= next->safe_at;
   wait_for_commit(!is_safe);
-  if (!is_safe) return false;
-  journal_event& e = *due_.front().event;
-  due_.pop_front();
+  if (next == due_.end() || !is_safe) return false;
+  journal_event& e = *next->event;
+  due_.erase(next);
   e.is_due_ = false;
   e.run_ = nullptr;
   if (const std::unique_ptr<fact> f = std::move(e.unwritten_); f && !is_closed_) write(std::move(*f));
@@ -426,6 +441,27 @@ bool durable_run::is_idle() const noexcept {
                              what == "a slot");
   });
   return is_idle;
+}
+
+// A call that waits between two attempts holds nothing, so that others could begin. Now one of these may have what it
+// needs to go on, and wait for what was recorded after something that the body of that call did.
+bool durable_run::start_one_beyond_limits() noexcept {
+  if (is_closed_ || replaying_lanes_ == 0) return false;
+  call_control* found = nullptr;
+  try {
+    root_.for_each_wait([&](const scope& s, const cancellable_wait& w) {
+      call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
+      if (found || !c || !c->waits_for_room()) return;
+      for_each_under(recorded_, s.run().log()->replay_path(w.waiting_call->number), [&](auto under) {
+        const recorded_fact& r = under->second;
+        if (r.lane && !r.lane->pending.empty() && r.lane->pending.front() == &r) found = c;
+      });
+    });
+  } catch (...) {
+    fail(std::current_exception());
+  }
+  if (found) found->start_beyond_limits();
+  return found;
 }
 
 void durable_run::park() noexcept {

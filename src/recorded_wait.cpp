@@ -67,7 +67,9 @@ class durable_timer final : public recorded_timer, journal_event, timer {
         op_(op) {
     on_expiry = [](timer& t) noexcept { static_cast<durable_timer&>(t).expired(); };
     timer::may_outlast = wish.may_outlast;
-    if (run_.enter(*this, fact_kind::timer, next_journal_path(e), name) == journal_standing::live) set();
+    const journal_standing standing = run_.enter(*this, fact_kind::timer, next_journal_path(e), name);
+    if (standing == journal_standing::refused) std::rethrow_exception(run_.failure());
+    if (standing == journal_standing::live) set();
   }
   ~durable_timer() override { stop(); }
 

@@ -126,8 +126,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_granted(environment& e, receiver& r) noexcept {
     if (prepare(e, r)) [[likely]]
       return start_with_slot(cancellation->home());
-    call_.is_used_up_ = true;
-    fail_at_once();
+    if (!start_with_care(true)) return false;
     cancellation->run().slots.release_top_level(cancellation->home());
     return true;
   }
@@ -144,14 +143,14 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   struct no_spawned {};
   struct no_worker {};  // of another type, since two empty objects of the same would need two places
 
-  // False: it is more than one running of a body, or cannot run.
+  // False: it is more than one running of a body, is recorded, or cannot run.
   bool prepare(environment& e, receiver& r) noexcept {
     make_node(e);
     parent = &r;
     current_call = this;
     caller = e.current_call;
     on_body_end = &body_ended;
-    if (call_.is_used_up_ || call_.info_->needs_care) [[unlikely]]
+    if (call_.is_used_up_ || call_.info_->needs_care || cancellation->run().durable()) [[unlikely]]
       return false;
     call_.is_used_up_ = true;
     return true;
@@ -192,20 +191,13 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       l.make_ready(*this, &slot_granted);
       return false;
     }
-    if (cancellation->run().has_gates() && !pass_gates(l)) [[unlikely]]
-      return !is_under_way();  // it waits, or has failed
+    if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
+      return !permit;  // it waits, or has failed
     if (!run_attempt(l, false)) return false;
     note_end();
     release(l);
     return true;
   }
-  // False: it waits, or has failed and given its slot back.
-  bool pass_gates(loop& l) noexcept {
-    if (!cancellation->run().durable()) return acquire_permit_or_fail(l);
-    if (!start_controlled(true)) release(l);
-    return false;
-  }
-  [[nodiscard]] bool is_under_way() const noexcept { return permit || control; }
   void make_node(environment& e) noexcept {
     cancellation = e.cancellation;
     made_in = e.steps;
@@ -324,9 +316,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if (self.cancellation->is_stopped()) {
       self.skip();
       self.give_back();
-    } else if (loop& l = self.cancellation->home(); self.cancellation->run().has_gates() && !self.pass_gates(l))
-        [[unlikely]] {
-      if (!self.is_under_way()) l.make_ready(self, &body_operation::finish);
+    } else if (loop& l = self.cancellation->home();
+        self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
+      if (!self.permit) l.make_ready(self, &body_operation::finish);
     } else if (self.run_attempt(l, false)) {
       self.end_body();
     }

@@ -58,6 +58,11 @@ class call_control : timer, cancellable_wait {
   /// The body that had suspended has ended, and its frame is gone.
   void body_ended() noexcept { attempt_ended(); }
 
+  /// Waits for a slot or for permits of its pool, which others have.
+  [[nodiscard]] bool waits_for_room() const noexcept { return step_ == step::slot || step_ == step::pool; }
+  /// Then: goes on without, since it had them when what is replayed now was recorded.
+  void start_beyond_limits() noexcept;
+
   /// Holds permits of this pool, for calls that its body makes.
   [[nodiscard]] bool holds(const resource_pool& p) const noexcept { return has_permits_ && controls_.pool == &p; }
   [[nodiscard]] const resource_pool* held_pool() const noexcept { return has_permits_ ? controls_.pool : nullptr; }

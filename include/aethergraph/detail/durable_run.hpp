@@ -40,6 +40,7 @@ struct recorded_fact {
 struct journal_lane {
   std::deque<recorded_fact*> pending;  // in the order of their numbers
   std::vector<journal_event*> held;
+  bool is_replayed = false;  // all of it
 };
 
 /// What a run waits for that cannot happen but by its journal.
@@ -97,7 +98,8 @@ enum class journal_standing : std::uint8_t {
 /// A lane is what has an order of its own: the body of the root, or a node of a static graph with all that its body
 /// does. Within a lane, what has no fact is held until all facts are replayed, since it had not happened before.
 // Invariant: a lane's first pending fact, if somebody waits for it, is in replayable_;
-//            due_ has those that have happened and had no turn yet, in the order of their numbers.
+//            due_ has those that have happened and had no turn yet, in the order of their numbers. None of them has it
+//            before all of its lane is replayed, which had its turn before.
 class durable_run final : public turn_source, store_client {
  public:
   /// Opens the run in the store. Errors: `store_error`, `divergence_error`.
@@ -181,6 +183,8 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] bool take_due_turn() noexcept;
   [[nodiscard]] bool release_replayed() noexcept;
   [[nodiscard]] bool is_idle() const noexcept;
+  [[nodiscard]] bool is_behind_recorded(const journal_event& e) noexcept;
+  [[nodiscard]] bool start_one_beyond_limits() noexcept;
   void park() noexcept;
   void diverge() noexcept;
   void wait_for_commit(bool waits) noexcept;
@@ -202,6 +206,7 @@ class durable_run final : public turn_source, store_client {
   // What was recorded and not replayed yet, by path:
   std::map<std::string, recorded_fact, std::less<>> recorded_;
   std::map<std::string, journal_lane, std::less<>> lanes_;
+  std::size_t replaying_lanes_ = 0;            // have pending facts
   std::vector<journal_lane*> replayed_lanes_;  // all of which was replayed; what they hold is to be released
   std::map<std::uint64_t, recorded_fact*> replayable_;
 
