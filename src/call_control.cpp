@@ -29,13 +29,8 @@ double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) 
 
 }  // namespace
 
-call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot)
-    : call_(c),
-      tool_(tool),
-      controls_(tool.controls ? *tool.controls : none),
-      hooks_(hooks),
-      outer_(c.cancellation),
-      has_slot_(has_slot) {
+call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks)
+    : call_(c), tool_(tool), controls_(tool.controls ? *tool.controls : none), hooks_(hooks), outer_(c.cancellation) {
   on_expiry = &timer_expired;
   on_cancel = &cancelled;
   pool_wait_.owner = this;

@@ -78,6 +78,16 @@ void journal_event::give_up() noexcept {
   if (run_) run_->give_up(*this);
 }
 
+void journal_event::note_stopped() noexcept {
+  is_stopped_ = true;
+  if (!recorded_ || recorded_->lane->pending.front() != recorded_) return;
+  try {
+    run_->make_replayable(*recorded_);
+  } catch (...) {
+    run_->fail(std::current_exception());
+  }
+}
+
 durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
     : root_(root), home_(home), id_(root.options().run_id) {
   static_cast<void>(home.executor());  // what is woken from another thread needs one
@@ -163,17 +173,17 @@ journal_standing durable_run::enter(
       r.event = &e;
       e.run_ = this;
       e.recorded_ = &r;
-      if (is_closed_ || r.lane->pending.front() == &r) replayable_.emplace(r.what.number, &r);
+      if (is_closed_ || r.lane->pending.front() == &r) make_replayable(r);
       return journal_standing::replayed;
     }
-    journal_lane* const l = is_closed_ ? nullptr : lane_of(e.path_);
-    if (!l || l->pending.empty()) return journal_standing::live;
+    if (is_closed_ || replaying_lanes_ == 0) return journal_standing::live;
     if (kind == fact_kind::call) {
       bool is_under_way = false;
       for_each_under(recorded_, e.path_, [&](auto under) { is_under_way = is_under_way || !under->second.is_gone; });
       if (is_under_way) return journal_standing::live;  // its body leads to what was recorded
     }
-    l->held.push_back(&e);
+    journal_lane* const l = lane_of(e.path_);
+    (l && !l->is_replayed ? l->held : held_).push_back(&e);
     e.run_ = this;
     e.is_held_ = true;
     return journal_standing::held;
@@ -221,8 +231,10 @@ void durable_run::give_up(journal_event& e) noexcept {
     r->event = nullptr;
     replayable_.erase(r->what.number);
   }
-  if (std::exchange(e.is_held_, false))
+  if (std::exchange(e.is_held_, false)) {
+    std::erase(held_, &e);
     if (journal_lane* l = lane_of(e.path_)) std::erase(l->held, &e);
+  }
   if (std::exchange(e.is_due_, false))
     for (due& d : due_)
       if (d.event == &e) d.event = nullptr;
@@ -285,12 +297,17 @@ void durable_run::forget_under(const std::string& path) noexcept {
   }
 }
 
+void durable_run::make_replayable(recorded_fact& r) {
+  const bool was_stopped = r.what.state == node_state::cancelled || r.what.state == node_state::skipped;
+  if (is_closed_ || !was_stopped || r.event->is_stopped_) replayable_.emplace(r.what.number, &r);
+}
+
 void durable_run::advance(journal_lane& l) noexcept {
   if (l.is_replayed) return;
   while (!l.pending.empty() && l.pending.front()->is_gone) l.pending.pop_front();
   try {
     if (recorded_fact* next = l.pending.empty() ? nullptr : l.pending.front()) {
-      if (next->event) replayable_.emplace(next->what.number, next);
+      if (next->event) make_replayable(*next);
     } else {
       l.is_replayed = true;
       --replaying_lanes_;
@@ -301,8 +318,8 @@ void durable_run::advance(journal_lane& l) noexcept {
   }
 }
 
-void durable_run::release_held(journal_lane& l) noexcept {
-  const std::vector<journal_event*> released = std::exchange(l.held, {});
+void durable_run::release(std::vector<journal_event*>& held) noexcept {
+  const std::vector<journal_event*> released = std::exchange(held, {});
   for (journal_event* e : released) {
     e->is_held_ = false;
     e->run_ = nullptr;
@@ -363,7 +380,7 @@ bool durable_run::take_turn() noexcept {
     home_.make_ready(pause_, [](ready_item&) noexcept {});
     return false;
   }
-  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || take_due_turn()) {
+  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn()) {
     ++turns_in_a_row_;
     return true;
   }
@@ -400,7 +417,14 @@ bool durable_run::take_replayed_turn() noexcept {
 // Not before all is done that the last fact leads to: it may be that what is held is given up.
 bool durable_run::release_replayed() noexcept {
   if (replayed_lanes_.empty()) return false;
-  for (journal_lane* l : std::exchange(replayed_lanes_, {})) release_held(*l);
+  for (journal_lane* l : std::exchange(replayed_lanes_, {})) release(l->held);
+  return true;
+}
+
+// Not before all is replayed that does not wait for it: it may be that what is held is given up.
+bool durable_run::release_others() noexcept {
+  if (held_.empty()) return false;
+  release(held_);
   return true;
 }
 
@@ -518,8 +542,9 @@ void durable_run::close() noexcept {
   }
   for (auto& [key, l] : lanes_) {
     l.pending.clear();
-    release_held(l);
+    release(l.held);
   }
+  release(held_);
   // Those that a shield keeps from the request to stop.
   for (auto& [token, asked] : std::exchange(asked_, {}))
     if (journal_event* e = asked.first) {

@@ -73,8 +73,9 @@ class durable_timer final : public recorded_timer, journal_event, timer {
   }
   ~durable_timer() override { stop(); }
 
+  // Also when the time has come: as long as it had no turn, it is no fact, and may be none when the run is resumed.
   [[nodiscard]] bool give_up() noexcept override {
-    if (has_happened() && !run_.is_closed()) return false;
+    if (is_replayed() && !run_.is_closed()) return false;
     journal_event::give_up();
     stop();
     return true;

@@ -114,7 +114,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   bool start(environment& e, receiver& r) noexcept {
     if (!prepare(e, r)) [[unlikely]]
-      return start_with_care(false);
+      return start_with_care();
     scheduler& slots = cancellation->run().slots;
     if (!slots.acquire(*this)) {
       slots.wait(*this, call_.info_->priority, &slot_granted, &cancelled_while_waiting);
@@ -126,7 +126,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_granted(environment& e, receiver& r) noexcept {
     if (prepare(e, r)) [[likely]]
       return start_with_slot(cancellation->home());
-    if (!start_with_care(true)) return false;
+    call_.is_used_up_ = true;
+    fail_at_once();
     cancellation->run().slots.release_top_level(cancellation->home());
     return true;
   }
@@ -156,24 +157,19 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     return true;
   }
   // True: it has failed already.
-  bool start_with_care(bool has_slot) noexcept {
+  bool start_with_care() noexcept {
     const tool_info& tool = *call_.info_;
     if (std::exchange(call_.is_used_up_, true) || !tool.problem.empty()) {
       fail_at_once();
       return true;
     }
-    return !start_controlled(has_slot);
-  }
-  // False: it has failed already, and has its slot still.
-  bool start_controlled(bool has_slot) noexcept {
-    const tool_info& tool = *call_.info_;
     try {
       if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
-      control = new call_control(*this, tool, hooks, has_slot);
+      control = new call_control(*this, tool, hooks);
     } catch (...) {
       this->outcome.fail(std::current_exception());
       note_end();
-      return false;
+      return true;
     }
     on_body_end = [](body_operation& op) noexcept {
       static_cast<operation&>(op).home_loop().make_ready(op, [](ready_item& i) noexcept {
@@ -183,7 +179,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       });
     };
     control->begin();
-    return true;
+    return false;
   }
   [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
   bool start_with_slot(loop& l) noexcept {

@@ -624,6 +624,40 @@ TEST_CASE("a call that was cancelled while it waited for a slot is cancelled aga
   }
 }
 
+TEST_CASE("a timeout strikes a sleep that would end at the same moment, as in a run that is not durable") {
+  const ag::graph_fn agent{"agent", []() -> ag::task<bool> {
+    const auto r = co_await ag::as_result(ag::timeout(ag::sleep_for(1ms), 1ms));
+    co_return r.has_value();
+  }};
+  ag::testing::simulation sim{1};
+  CHECK_FALSE(sim.run(agent()));
+  ag::memory_store store;
+  CHECK_FALSE(sim.run(agent(), durable(store)));
+}
+
+TEST_CASE("a node that a failure kept from starting does not start when that is replayed") {
+  const ag::graphify both{"both", [](ag::node<int> x) {
+    auto first = broken(x);
+    auto second = outer(x);
+    return ag::tool{"add", [](int l, int r) { return l + r; }}(first, second);
+  }};
+  auto graph = both.build();
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const ag::run_options one_at_a_time{.max_concurrency = 1};
+    auto failing = ag::run_async(graph(2), one_at_a_time);
+    const auto r = co_await ag::as_result(std::move(failing));
+    co_return r.has_value() + co_await square(2);
+  }};
+  ag::memory_store store;
+  bodies = 0;
+  CHECK(ag::run(agent(), durable(store)) == 4);
+  CHECK(bodies == 2);
+  store.fork("a", "b", {});
+  bodies = 0;
+  CHECK(ag::run(agent(), durable(store, "b")) == 4);
+  CHECK(bodies == 0);
+}
+
 TEST_CASE(
     "of calls that had one slot in turn, since one waited between its attempts, all go on in the recorded order") {
   const auto check = [](int cap, ag::resource_pool* pool) {

@@ -45,7 +45,7 @@ struct attempt_hooks {
 //            step_ what it waits for, of which exactly one thing will lead on.
 class call_control : timer, cancellable_wait {
  public:
-  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot);
+  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks);
   call_control(const call_control&) = delete;
   call_control& operator=(const call_control&) = delete;
   ~call_control();
