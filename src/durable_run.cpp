@@ -8,6 +8,7 @@
 #include <boost/json/parse.hpp>
 
 #include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/recorded_structure.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -93,6 +94,13 @@ durable_run::durable_run(run_state& root, loop& home, run_store& store, const du
   static_cast<void>(home.executor());  // what is woken from another thread needs one
   const run_claim whole{id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure};
   journal_ = store.open(whole, *this);
+  if (info().structure.starts_with(accepts_changes) && info().program == whole.program &&
+      info().arguments == whole.arguments) {
+    const stored_run recorded = info();
+    journal_.reset();  // nobody executes the run while it is changed
+    accept_changes(store, recorded, whole);
+    journal_ = store.open(whole, *this);
+  }
   check_same(whole);
   clock_offset_ = std::chrono::system_clock::now().time_since_epoch() - home.now().time_since_epoch();
   if (has_ended_before()) return;
