@@ -55,7 +55,7 @@ need() {
     || fail "apt-get could not install:$missing"
 }
 need_build_tools() {
-  need g++ cmake ninja-build ccache libboost1.81-dev libfmt-dev libssl-dev catch2 graphviz python3-jsonschema
+  need g++ cmake ninja-build ccache libboost1.81-dev libfmt-dev libsqlite3-dev libssl-dev catch2 graphviz python3-jsonschema
 }
 
 # build PRESET [TARGET...]: configures when that is due, and builds what changed, in build/PRESET.

@@ -8,6 +8,7 @@
 #include <boost/json/parse.hpp>
 
 #include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/recorded_structure.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -93,6 +94,13 @@ durable_run::durable_run(run_state& root, loop& home, run_store& store, const du
   static_cast<void>(home.executor());  // what is woken from another thread needs one
   const run_claim whole{id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure};
   journal_ = store.open(whole, *this);
+  if (info().structure.starts_with(accepts_changes) && info().program == whole.program &&
+      info().arguments == whole.arguments) {
+    const stored_run recorded = info();
+    journal_.reset();  // nobody executes the run while it is changed
+    accept_changes(store, recorded, whole);
+    journal_ = store.open(whole, *this);
+  }
   check_same(whole);
   clock_offset_ = std::chrono::system_clock::now().time_since_epoch() - home.now().time_since_epoch();
   if (has_ended_before()) return;
@@ -240,6 +248,8 @@ void durable_run::give_up(journal_event& e) noexcept {
       if (d.event == &e) d.event = nullptr;
   for (auto& [token, asked] : asked_)
     if (asked.first == &e) asked.first = nullptr;
+  for (due& a : asking_)
+    if (a.event == &e) a.event = nullptr;
   e.run_ = nullptr;
 }
 
@@ -336,6 +346,7 @@ void durable_run::ask(journal_event& e, question q) noexcept {
     asked_.insert_or_assign(q.token, std::pair(&e, q));
     e.run_ = this;
     ++written_;
+    asking_.push_back({&e, written_});
     journal_->ask(std::move(q));
   } catch (...) {
     fail(std::current_exception());
@@ -380,7 +391,8 @@ bool durable_run::take_turn() noexcept {
     home_.make_ready(pause_, [](ready_item&) noexcept {});
     return false;
   }
-  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn()) {
+  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn() ||
+      release_asked()) {
     ++turns_in_a_row_;
     return true;
   }
@@ -392,7 +404,11 @@ bool durable_run::take_turn() noexcept {
       return true;
     }
   if (asked_.empty() && sleeps_.empty()) return false;
-  if (committed_ < written_) return false;  // the questions among them
+  const bool is_all_safe = committed_ >= written_;  // the questions among it
+  wait_for_commit(!is_all_safe);
+  if (!is_all_safe) return false;
+  if (!sleeps_.empty() && sleeps_.begin()->time_since_epoch() <= home_.now().time_since_epoch() + clock_offset_)
+    return false;  // that time has come
   park();
   return true;
 }
@@ -418,6 +434,14 @@ bool durable_run::take_replayed_turn() noexcept {
 bool durable_run::release_replayed() noexcept {
   if (replayed_lanes_.empty()) return false;
   for (journal_lane* l : std::exchange(replayed_lanes_, {})) release(l->held);
+  return true;
+}
+
+bool durable_run::release_asked() noexcept {
+  if (asking_.empty() || committed_ < asking_.front().safe_at) return false;
+  journal_event* const e = asking_.front().event;
+  asking_.pop_front();
+  if (e && !e->is_due_) e->on_release_(*e);
   return true;
 }
 
@@ -647,9 +671,10 @@ void durable_run::take_messages() noexcept {
     const question q = std::move(found->second.second);
     asked_.erase(found);
     if (!e) continue;
+    e->answer = answer;
     fact f;
     f.kind = fact_kind::answer;
-    f.name = q.kind;
+    f.name = to_string(q.kind);
     f.value = std::move(answer);
     f.ended = std::chrono::system_clock::now();
     occurred(*e, std::move(f), true);

@@ -426,6 +426,14 @@ graph_source::graph_source(std::shared_ptr<const plan> p) : id_(p->what.name), s
   recording_->graphs.push_back({0, no_node, std::move(p), {}});
 }
 
+graph_source::graph_source(std::string id, node_state state, view&& v) : id_(std::move(id)), state_(state) {
+  std::call_once(once_, [&] {
+    auto made = std::make_unique<view>(std::move(v));
+    complete(*made);
+    view_ = std::move(made);
+  });
+}
+
 const graph_source::view& graph_source::look() const {
   std::call_once(once_, [this] {
     view_ = std::make_unique<const view>(make_view(recorder_    ? recorder_->copy()
@@ -448,12 +456,16 @@ graph_source::view graph_source::make_view(const recording& r) {
   v.start = r.start;
   v.end = r.times && r.times->end != no_time ? r.times->end : r.seen;
   v.folded = {r.folded.done, r.folded.failed, r.folded.cancelled, r.folded.skipped};
+  complete(v);
+  return v;
+}
+
+void graph_source::complete(view& v) {
   v.order = order_of(v.edges, v.nodes.size(), v.nodes.size() + v.joins.size());
   for (std::size_t i = 0; i < v.nodes.size(); ++i) {
     v.by_name.emplace(v.nodes[i].id, i);
     v.by_name.emplace(v.nodes[i].path, i);
   }
-  return v;
 }
 
 }  // namespace aethergraph::detail

@@ -17,6 +17,10 @@ struct memory_store::run {
   std::vector<fact> facts;  // in the order of writing
   std::vector<question> questions;
   store_client* client = nullptr;  // of whoever has opened it
+
+  void drop_open_questions() {
+    std::erase_if(questions, [](const question& q) { return !q.answer; });
+  }
 };
 
 /// All of it under the mutex of the store, also what the client is told, so that none is told once it is gone.
@@ -57,7 +61,7 @@ class memory_store::journal final : public run_journal {
       run_->info.status = s;
       run_->info.outcome = std::move(outcome);
       run_->info.due = due;
-      if (has_ended(s)) std::erase_if(run_->questions, [](const question& q) { return !q.answer; });
+      if (has_ended(s)) run_->drop_open_questions();
     });
   }
 
@@ -137,6 +141,7 @@ std::unique_ptr<run_journal> memory_store::open(const run_claim& claim, store_cl
   r.client = &client;
   r.info.owner = "this process";
   ++r.info.epoch;
+  r.info.due.reset();
   if (r.info.status == run_status::parked) r.info.status = run_status::running;
   return j;
 }
@@ -191,8 +196,11 @@ void memory_store::cancel(std::string_view id) {
   if (has_ended(r.info.status))
     throw store_error(fmt::format("run '{}' has ended: it is {}", id, to_string(r.info.status)));
   r.info.cancel_requested = true;
-  if (r.client) r.client->cancel_requested();
-  else r.info.status = run_status::cancelled;
+  if (r.client) return r.client->cancel_requested();
+  r.info.status = run_status::cancelled;
+  r.info.due.reset();
+  r.info.changed = now();
+  r.drop_open_questions();
 }
 
 void memory_store::forget(std::string_view id, const std::vector<std::uint64_t>& facts) {
@@ -205,7 +213,9 @@ void memory_store::forget(std::string_view id, const std::vector<std::uint64_t>&
   });
   r.info.status = run_status::running;
   r.info.outcome.clear();
+  r.info.due.reset();
   r.info.cancel_requested = false;
+  r.info.changed = now();
 }
 
 void memory_store::fork(std::string_view id, std::string_view new_id, const std::vector<std::uint64_t>& without) {
@@ -220,6 +230,8 @@ void memory_store::fork(std::string_view id, std::string_view new_id, const std:
   made->info.outcome.clear();
   made->info.owner.clear();
   made->info.epoch = 0;
+  made->info.created = made->info.changed = now();
+  made->info.due.reset();
   made->info.forked_from = id;
   made->info.cancel_requested = false;
   for (const fact& f : from.facts)

@@ -212,6 +212,14 @@ void append_place(std::string& path, const place& p) {
   if (p.position != no_index) path += std::to_string(p.position);
 }
 
+std::string path_of_node(std::string_view id) {
+  std::string path = ":";
+  for (const char c : id)
+    if (std::string_view("/~:.%").find(c) == std::string_view::npos) path += c;
+    else fmt::format_to(std::back_inserter(path), "%{:02X}", c);
+  return path;
+}
+
 std::optional<place> recorder::place_of(node_number n) const noexcept {
   if (n & join_bit) {
     n &= ~join_bit;
@@ -278,11 +286,7 @@ std::string recorder::replay_path(node_number n) const {
   std::string text;
   if (is_declared(n)) {
     const declared_run& g = declared_.at(graph_of(n));
-    text = (g.run == no_node ? std::string() : replay_path(g.run)) + ':';
-    // What has a meaning in paths is written as in addresses of the web.
-    for (const char c : g.declared->id_of(entry_of(n)))
-      if (std::string_view("/~:.%").find(c) == std::string_view::npos) text += c;
-      else fmt::format_to(std::back_inserter(text), "%{:02X}", c);
+    text = (g.run == no_node ? std::string() : replay_path(g.run)) + path_of_node(g.declared->id_of(entry_of(n)));
   } else if (p) {
     text = replay_path(*p);
   }

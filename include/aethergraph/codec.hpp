@@ -4,9 +4,11 @@
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
 #include <concepts>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
 #include <variant>
 
 #include "aethergraph/detail/codec_ops.hpp"
@@ -126,9 +128,21 @@ struct codec_finder<compared<T>> {
   }
 };
 
+void register_codec(const std::type_info& tag, const codec_ops& codec);
+
+/// Registers a codec before main, in each part of the program that asks for it.
 template <class T>
-const codec_ops* codec_ops_of() noexcept {
-  return codec_finder<T>::find();
+struct codec_registration {
+  codec_registration() {
+    if (const codec_ops* codec = codec_finder<T>::find()) register_codec(typeid(codec_tag<T>), *codec);
+  }
+};
+template <class T>
+inline const codec_registration<T> codec_is_registered;
+
+template <class T>
+void use_codec(codec_tag<T>) noexcept {
+  static_cast<void>(&codec_is_registered<T>);
 }
 
 }  // namespace detail

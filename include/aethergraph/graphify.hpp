@@ -95,7 +95,8 @@ class graph<R(Inputs...)> {
   /// What is odd about it, and yet no error: calls that nothing needs, which run all the same.
   [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return definition_->graph->warnings; }
 
-  /// Used by the library.
+  /// Used by the library: what a durable run of it is recognised by.
+  [[nodiscard]] std::string structure() const { return detail::structure_of(*definition_->graph, definition_->spec); }
   explicit graph(std::shared_ptr<const detail::graph_definition<R>> d) noexcept : definition_(std::move(d)) {}
 
  private:

@@ -13,6 +13,7 @@
 
 #include "aethergraph/error.hpp"
 #include "aethergraph/node_state.hpp"
+#include "aethergraph/question.hpp"
 
 namespace aethergraph {
 
@@ -91,18 +92,6 @@ struct fact {
   std::chrono::system_clock::time_point made{};     ///< when it was awaited
   std::chrono::system_clock::time_point started{};  ///< of calls: of the last attempt
   std::chrono::system_clock::time_point ended{};
-};
-
-/// Something that somebody outside the run is asked for.
-struct question {
-  std::string token;  ///< names it among all of the store
-  std::string run_id;
-  std::string path;     ///< where in the program
-  std::string kind;     ///< "text", "approval", "choice" or "event"
-  std::string prompt;   ///< or the name of the event
-  std::string choices;  ///< JSON: an array of strings; empty: there are none
-  std::optional<std::chrono::system_clock::time_point> deadline{};
-  std::optional<std::string> answer{};  ///< JSON
 };
 
 /// Whoever opens a run: told of what becomes of what it wrote.

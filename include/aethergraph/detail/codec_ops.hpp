@@ -5,6 +5,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 
 namespace aethergraph::detail {
 
@@ -26,17 +27,23 @@ struct durable_claim {
 template <class T>
 struct compared;
 
-/// Declared here, defined in codec.hpp. So whoever includes only the core does not pay for JSON: what is asked for here
-/// is there exactly if some part of the program that includes codec.hpp asks for it, too.
+/// Stands for a type whose codec is asked for.
 template <class T>
-[[gnu::weak]] const codec_ops* codec_ops_of() noexcept;
+struct codec_tag {};
+
+/// The codecs that codec.hpp has registered, before main, for what the program asks for. Any thread.
+[[nodiscard]] const codec_ops* registered_codec(const std::type_info& tag) noexcept;
 
 /// The codec of a type; null: the program has none.
+///
+/// Whoever includes only the core does not pay for JSON: `use_codec` is found, through its argument, where codec.hpp is
+/// included too, and has the codec registered. So the instances of this function differ between the parts of a program,
+/// which is safe as it stands: the linker keeps one of them, but each part that asks for a codec registers it,
+/// whichever is kept.
 template <class T>
 [[nodiscard]] const codec_ops* find_codec_ops() noexcept {
-  const codec_ops* (*of)() noexcept = &codec_ops_of<T>;
-  asm("" : "+r"(of));  // where the definition is in sight, compilers take the address for one that is never null
-  return of ? of() : nullptr;
+  if constexpr (requires { use_codec(codec_tag<T>{}); }) use_codec(codec_tag<T>{});
+  return registered_codec(typeid(codec_tag<T>));
 }
 
 /// Arguments as a JSON array, to be compared. What has no codec is null.

@@ -54,7 +54,7 @@ class journal_event {
  public:
   /// Its turn has come. `replayed` is what a former execution has recorded of it; null: this one has said `occurred`.
   using turn = void (*)(journal_event&, const fact* replayed) noexcept;
-  /// It was held, and may begin now.
+  /// It was held, and may begin now; or what it asks stands in the store.
   using release = void (*)(journal_event&) noexcept;
 
   journal_event(turn on_turn, release on_release) noexcept : on_turn_(on_turn), on_release_(on_release) {}
@@ -67,6 +67,7 @@ class journal_event {
   /// Whether it has happened in a former execution.
   [[nodiscard]] bool is_replayed() const noexcept { return recorded_ != nullptr; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  std::string answer;  // of a question, in this execution
   /// Whoever waited does so no more.
   void give_up() noexcept;
   /// It was asked to stop, and waits on. What has ended by that is not replayed before.
@@ -135,6 +136,7 @@ class durable_run final : public turn_source, store_client {
   void forget_under(const std::string& path) noexcept;
 
   // --- questions
+  /// Asks; the event is released once more when the store has the question, unless that has an answer already.
   void ask(journal_event& e, question q) noexcept;
   void withdraw(const std::string& token) noexcept;
   /// A sleep that may outlast the process has begun, or has ended.
@@ -189,6 +191,7 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] bool take_replayed_turn() noexcept;
   [[nodiscard]] bool take_due_turn() noexcept;
   [[nodiscard]] bool release_replayed() noexcept;
+  [[nodiscard]] bool release_asked() noexcept;
   [[nodiscard]] bool release_others() noexcept;
   [[nodiscard]] bool is_idle() const noexcept;
   [[nodiscard]] bool is_behind_recorded(const journal_event& e) noexcept;
@@ -224,6 +227,7 @@ class durable_run final : public turn_source, store_client {
   std::uint64_t written_ = 0;  // things, by this execution
 
   std::map<std::string, std::pair<journal_event*, question>, std::less<>> asked_;  // by token
+  std::deque<due> asking_;                                                         // not yet known to be in the store
   std::multiset<std::chrono::system_clock::time_point> sleeps_;
 
   void (*on_left_)(void*) noexcept = nullptr;

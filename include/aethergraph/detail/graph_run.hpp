@@ -23,8 +23,9 @@ namespace aethergraph::detail {
 /// For inspection of a graph that does not run.
 [[nodiscard]] task_graph spec_of(const std::shared_ptr<const plan>& p);
 
-/// What is compared of a graph before a run of it is resumed: as JSON, a line for each node and each edge.
-[[nodiscard]] std::string structure_of(const task_graph& spec);
+/// What is compared of a graph before a run of it is resumed: as JSON, a line for each node and each edge. It is read
+/// by `recorded_structure`.
+[[nodiscard]] std::string structure_of(const plan& p, const task_graph& spec);
 
 /// A built graph with a result of type R, whatever shape the body returned it in.
 template <class R>
@@ -201,7 +202,8 @@ struct run_traits<graph_invocation<R(Inputs...)>> {
     return i.definition_ ? i.definition_->max_concurrency : std::nullopt;
   }
   static durable_claim claim(const graph_invocation<R(Inputs...)>& i) {
-    return {encode_compared(i.arguments_), i.definition_ ? structure_of(i.definition_->spec) : std::string()};
+    return {encode_compared(i.arguments_),
+        i.definition_ ? structure_of(*i.definition_->graph, i.definition_->spec) : std::string()};
   }
 };
 

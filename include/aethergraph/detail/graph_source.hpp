@@ -29,9 +29,6 @@ class graph_source {
     return task_graph(std::move(s));
   }
 
- private:
-  friend task_graph;
-
   struct view {
     std::vector<task_graph::node_view> nodes;
     std::vector<task_graph::join_view> joins;
@@ -45,9 +42,17 @@ class graph_source {
     time_point start{};                                         // of the run, likewise
     time_point end = no_time;                                   // likewise; of one that goes on, when it was looked at
   };
+  /// Of a run that is known from elsewhere: all of the view but `by_name` and `order`, its edges in the order of where
+  /// they come from.
+  graph_source(std::string id, node_state state, view&& v);
+
+ private:
+  friend task_graph;
+
   /// Errors: `std::bad_alloc`.
   [[nodiscard]] const view& look() const;
   [[nodiscard]] static view make_view(const recording& r);
+  static void complete(view& v);
 
   std::string id_;
   node_state state_;

@@ -41,6 +41,8 @@ static_assert(sizeof(node_record) <= 80);
 
 /// Adds a place, below what it stands within, to a path.
 void append_place(std::string& path, const place& p);
+/// How a journal calls a node of a static graph: what has a meaning in paths is written as in addresses of the web.
+[[nodiscard]] std::string path_of_node(std::string_view id);
 
 /// One join: a combinator, whose children come together in it.
 struct join_record {

@@ -6,6 +6,9 @@
 #ifdef WITH_process
 #include <aethergraph/process.hpp>
 #endif
+#ifdef WITH_sqlite
+#include <aethergraph/sqlite.hpp>
+#endif
 
 namespace ag = aethergraph;
 
@@ -22,6 +25,9 @@ int main() {
   const bool is_one_tool = address_of_twice_in_other_unit() == &twice;
 #ifdef WITH_process
   if (ag::run(ag::run_process({"echo", "hello"})).out != "hello\n") return 1;
+#endif
+#ifdef WITH_sqlite
+  if (ag::sqlite_store("consumer.db").find("none")) return 1;
 #endif
   return here == 12 && there == 12 && later == 18 && is_one_tool ? 0 : 1;
 }
