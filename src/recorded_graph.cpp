@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "aethergraph/detail/declared_nodes.hpp"
@@ -145,8 +146,10 @@ class view_of_stored {
     for (const recorded_structure::node& n : structure_.nodes) nodes_.push_back(&at(path_of_node(n.id)));
     for (auto& [path, n] : by_path_)
       if (!n.is_declared) nodes_.push_back(&n);
-    std::stable_sort(nodes_.begin() + static_cast<std::ptrdiff_t>(structure_.nodes.size()), nodes_.end(),
-        [](const stored_node* a, const stored_node* b) { return a->made < b->made; });
+    std::sort(nodes_.begin() + static_cast<std::ptrdiff_t>(structure_.nodes.size()), nodes_.end(),
+        [](const stored_node* a, const stored_node* b) {
+      return std::tie(a->made, a->path) < std::tie(b->made, b->path);
+    });
   }
 
   void connect() {

@@ -32,7 +32,8 @@ constexpr number mix(number a, number b) {
   return z ^ (z >> 31);
 }
 number hash(std::string_view text) {
-  return std::accumulate(text.begin(), text.end(), number{text.size()}, [](number h, char c) { return mix(h, c); });
+  return std::accumulate(
+      text.begin(), text.end(), number{text.size()}, [](number h, char c) { return mix(h, static_cast<number>(c)); });
 }
 number hash(const std::vector<number>& all) { return std::accumulate(all.begin(), all.end(), number{all.size()}, mix); }
 
