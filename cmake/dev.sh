@@ -9,6 +9,7 @@
 #   sh cmake/dev.sh instructions [--record]       count the instructions of the hot paths; fail if they have become more
 #   sh cmake/dev.sh sanitize address|thread [ctest argument...]
 #                                                 the tests under ASan and UBSan (g++), or under TSan (clang)
+#   sh cmake/dev.sh fuzz [seconds]                libFuzzer on recorded runs and on codecs, so long each (30); clang
 #   sh cmake/dev.sh format [--check]              format the sources, or say which are not formatted
 #
 # Missing Debian packages are installed, as root or by sudo. JOBS=n sets how many things are done at once.
@@ -24,7 +25,7 @@ fail() {
   exit 1
 }
 usage() {
-  sed -n '3,13s/^# \{0,1\}//p' cmake/dev.sh >&2
+  sed -n '3,14s/^# \{0,1\}//p' cmake/dev.sh >&2
   fail "$1"
 }
 
@@ -157,6 +158,20 @@ sanitize() {
   run_tests "$kind" "$@"
 }
 
+fuzz() {
+  need_build_tools
+  need clang-19 libclang-rt-19-dev
+  build fuzz
+  for target in codec journal; do
+    say "fuzzing $target for ${1-30} s"
+    mkdir -p "build/fuzz/found/$target"
+    (cd build/fuzz && tests/fuzz/fuzz_$target -max_total_time="${1-30}" -timeout=10 -print_final_stats=1 \
+      -artifact_prefix=found/ "found/$target" "../../tests/fuzz/corpus/$target" 2> "fuzz_$target.log") \
+      || { tail -n 60 "build/fuzz/fuzz_$target.log" >&2; fail "fuzz_$target found something; it is in build/fuzz/found"; }
+    grep -E 'stat::(number_of_executed_units|average_exec)|cov: .*DONE' "build/fuzz/fuzz_$target.log"
+  done
+}
+
 format() {
   case ${1-} in
     '') how=-i ;;
@@ -180,6 +195,7 @@ case $command in
   soak) soak "$@" ;;
   instructions) instructions "$@" ;;
   sanitize) sanitize "$@" ;;
+  fuzz) fuzz "$@" ;;
   format) format "$@" ;;
   *) usage "there is no command '$command'" ;;
 esac

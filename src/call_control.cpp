@@ -29,13 +29,8 @@ double random_of(std::uint64_t seed, std::uint64_t node, std::uint64_t attempt) 
 
 }  // namespace
 
-call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot)
-    : call_(c),
-      tool_(tool),
-      controls_(tool.controls ? *tool.controls : none),
-      hooks_(hooks),
-      outer_(c.cancellation),
-      has_slot_(has_slot) {
+call_control::call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks)
+    : call_(c), tool_(tool), controls_(tool.controls ? *tool.controls : none), hooks_(hooks), outer_(c.cancellation) {
   on_expiry = &timer_expired;
   on_cancel = &cancelled;
   pool_wait_.owner = this;
@@ -140,6 +135,14 @@ void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
   }
   self.step_ = step::none;
   self.end_with(self.outer_->stop_error());
+}
+
+void call_control::start_beyond_limits() noexcept {
+  if (step_ == step::slot) return run().slots.grant_beyond(call_, home());
+  if (!controls_.pool->leave(pool_wait_)) return;  // permits are on their way
+  uses_callers_permits_ = true;
+  stop_waiting();
+  go_on_from_the_list();
 }
 
 // --- taking what an attempt needs

@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
+#include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/recorded_structure.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/run_state.hpp"
@@ -78,6 +79,16 @@ void journal_event::give_up() noexcept {
   if (run_) run_->give_up(*this);
 }
 
+void journal_event::note_stopped() noexcept {
+  is_stopped_ = true;
+  if (!recorded_ || recorded_->lane->pending.front() != recorded_) return;
+  try {
+    run_->make_replayable(*recorded_);
+  } catch (...) {
+    run_->fail(std::current_exception());
+  }
+}
+
 durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
     : root_(root), home_(home), id_(root.options().run_id) {
   static_cast<void>(home.executor());  // what is woken from another thread needs one
@@ -144,6 +155,7 @@ void durable_run::load() {
     r->lane = &lanes_[std::string(lane_key(r->what.path))];
     r->lane->pending.push_back(r);
   }
+  replaying_lanes_ = lanes_.size();
 }
 
 journal_lane* durable_run::lane_of(std::string_view path) noexcept {
@@ -169,17 +181,17 @@ journal_standing durable_run::enter(
       r.event = &e;
       e.run_ = this;
       e.recorded_ = &r;
-      if (is_closed_ || r.lane->pending.front() == &r) replayable_.emplace(r.what.number, &r);
+      if (is_closed_ || r.lane->pending.front() == &r) make_replayable(r);
       return journal_standing::replayed;
     }
-    journal_lane* const l = is_closed_ ? nullptr : lane_of(e.path_);
-    if (!l || l->pending.empty()) return journal_standing::live;
+    if (is_closed_ || replaying_lanes_ == 0) return journal_standing::live;
     if (kind == fact_kind::call) {
       bool is_under_way = false;
       for_each_under(recorded_, e.path_, [&](auto under) { is_under_way = is_under_way || !under->second.is_gone; });
       if (is_under_way) return journal_standing::live;  // its body leads to what was recorded
     }
-    l->held.push_back(&e);
+    journal_lane* const l = lane_of(e.path_);
+    (l && !l->is_replayed ? l->held : held_).push_back(&e);
     e.run_ = this;
     e.is_held_ = true;
     return journal_standing::held;
@@ -227,8 +239,10 @@ void durable_run::give_up(journal_event& e) noexcept {
     r->event = nullptr;
     replayable_.erase(r->what.number);
   }
-  if (std::exchange(e.is_held_, false))
+  if (std::exchange(e.is_held_, false)) {
+    std::erase(held_, &e);
     if (journal_lane* l = lane_of(e.path_)) std::erase(l->held, &e);
+  }
   if (std::exchange(e.is_due_, false))
     for (due& d : due_)
       if (d.event == &e) d.event = nullptr;
@@ -293,18 +307,29 @@ void durable_run::forget_under(const std::string& path) noexcept {
   }
 }
 
+void durable_run::make_replayable(recorded_fact& r) {
+  const bool was_stopped = r.what.state == node_state::cancelled || r.what.state == node_state::skipped;
+  if (is_closed_ || !was_stopped || r.event->is_stopped_) replayable_.emplace(r.what.number, &r);
+}
+
 void durable_run::advance(journal_lane& l) noexcept {
+  if (l.is_replayed) return;
   while (!l.pending.empty() && l.pending.front()->is_gone) l.pending.pop_front();
   try {
-    if (l.pending.empty()) replayed_lanes_.push_back(&l);
-    else if (recorded_fact& next = *l.pending.front(); next.event) replayable_.emplace(next.what.number, &next);
+    if (recorded_fact* next = l.pending.empty() ? nullptr : l.pending.front()) {
+      if (next->event) make_replayable(*next);
+    } else {
+      l.is_replayed = true;
+      --replaying_lanes_;
+      replayed_lanes_.push_back(&l);
+    }
   } catch (...) {
     fail(std::current_exception());
   }
 }
 
-void durable_run::release_held(journal_lane& l) noexcept {
-  const std::vector<journal_event*> released = std::exchange(l.held, {});
+void durable_run::release(std::vector<journal_event*>& held) noexcept {
+  const std::vector<journal_event*> released = std::exchange(held, {});
   for (journal_event* e : released) {
     e->is_held_ = false;
     e->run_ = nullptr;
@@ -366,12 +391,13 @@ bool durable_run::take_turn() noexcept {
     home_.make_ready(pause_, [](ready_item&) noexcept {});
     return false;
   }
-  if (take_replayed_turn() || release_replayed() || take_due_turn() || release_asked()) {
+  if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn() ||
+      release_asked()) {
     ++turns_in_a_row_;
     return true;
   }
   turns_in_a_row_ = 0;
-  if (is_closed_ || !due_.empty() || !is_idle()) return false;
+  if (is_closed_ || waits_for_commit_ || !is_idle()) return false;
   for (const auto& [key, l] : lanes_)
     if (!l.pending.empty()) {
       diverge();
@@ -407,7 +433,7 @@ bool durable_run::take_replayed_turn() noexcept {
 // Not before all is done that the last fact leads to: it may be that what is held is given up.
 bool durable_run::release_replayed() noexcept {
   if (replayed_lanes_.empty()) return false;
-  for (journal_lane* l : std::exchange(replayed_lanes_, {})) release_held(*l);
+  for (journal_lane* l : std::exchange(replayed_lanes_, {})) release(l->held);
   return true;
 }
 
@@ -419,14 +445,28 @@ bool durable_run::release_asked() noexcept {
   return true;
 }
 
+// Not before all is replayed that does not wait for it: it may be that what is held is given up.
+bool durable_run::release_others() noexcept {
+  if (held_.empty()) return false;
+  release(held_);
+  return true;
+}
+
+bool durable_run::is_behind_recorded(const journal_event& e) noexcept {
+  if (is_closed_ || replaying_lanes_ == 0) return false;
+  const journal_lane* const l = lane_of(e.path_);
+  return l && !l->pending.empty();
+}
+
 bool durable_run::take_due_turn() noexcept {
   while (!due_.empty() && !due_.front().event) due_.pop_front();
-  if (due_.empty()) return false;
-  const bool is_safe = is_closed_ || committed_ >= due_.front().safe_at;
+  const auto next =
+      std::find_if(due_.begin(), due_.end(), [this](const due& d) { return d.event && !is_behind_recorded(*d.event); });
+  const bool is_safe = next == due_.end() || is_closed_ || committed_ >= next->safe_at;
   wait_for_commit(!is_safe);
-  if (!is_safe) return false;
-  journal_event& e = *due_.front().event;
-  due_.pop_front();
+  if (next == due_.end() || !is_safe) return false;
+  journal_event& e = *next->event;
+  due_.erase(next);
   e.is_due_ = false;
   e.run_ = nullptr;
   if (const std::unique_ptr<fact> f = std::move(e.unwritten_); f && !is_closed_) write(std::move(*f));
@@ -449,6 +489,27 @@ bool durable_run::is_idle() const noexcept {
                              what == "a slot");
   });
   return is_idle;
+}
+
+// A call that waits between two attempts holds nothing, so that others could begin. Now one of these may have what it
+// needs to go on, and wait for what was recorded after something that the body of that call did.
+bool durable_run::start_one_beyond_limits() noexcept {
+  if (is_closed_ || replaying_lanes_ == 0) return false;
+  call_control* found = nullptr;
+  try {
+    root_.for_each_wait([&](const scope& s, const cancellable_wait& w) {
+      call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
+      if (found || !c || !c->waits_for_room()) return;
+      for_each_under(recorded_, s.run().log()->replay_path(w.waiting_call->number), [&](auto under) {
+        const recorded_fact& r = under->second;
+        if (r.lane && !r.lane->pending.empty() && r.lane->pending.front() == &r) found = c;
+      });
+    });
+  } catch (...) {
+    fail(std::current_exception());
+  }
+  if (found) found->start_beyond_limits();
+  return found;
 }
 
 void durable_run::park() noexcept {
@@ -505,8 +566,9 @@ void durable_run::close() noexcept {
   }
   for (auto& [key, l] : lanes_) {
     l.pending.clear();
-    release_held(l);
+    release(l.held);
   }
+  release(held_);
   // Those that a shield keeps from the request to stop.
   for (auto& [token, asked] : std::exchange(asked_, {}))
     if (journal_event* e = asked.first) {

@@ -454,7 +454,7 @@ std::string explanation::text() const {
   text += fmt::format("lost by all nodes together: {}\n", listed(lost));
   std::vector<const node_loss*> worst;
   for (const node_loss& n : nodes) worst.push_back(&n);
-  std::ranges::stable_sort(worst, std::greater<>(), [](const node_loss* n) { return n->lost.total(); });
+  std::ranges::sort(worst, {}, [](const node_loss* n) { return std::pair(-n->lost.total(), n); });
   for (std::size_t i = 0; i < std::min(worst.size(), most_nodes); ++i)
     text += fmt::format("  {}: {}\n", worst[i]->node, listed(worst[i]->lost));
   if (worst.size() > most_nodes) text += fmt::format("  and {} more nodes\n", worst.size() - most_nodes);

@@ -75,6 +75,7 @@ void graph_executor::open(environment& e, receiver& r) {
   run_state& run = scope_.run();
   stops_on_failure_ = run.options().on_error == on_error::stop;
   calls_directly_ = !run.has_gates();
+  grants_slots_ = !run.durable();
   if (run.is_parallel()) {
     workers_ = &home().workers();
     workers_wait_.on_cancel = [](cancellable_wait& w) noexcept {
@@ -156,7 +157,7 @@ void graph_executor::run_ready() noexcept {
           continue;
         }
       }
-    } else if (ready_calls_.empty() || !take_slot()) {
+    } else if (ready_calls_.empty() || (grants_slots_ && !take_slot())) {
       return;
     } else {
       e = ready_calls_.take_first();

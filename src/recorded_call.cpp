@@ -32,7 +32,6 @@ bool recorded_call::begin() noexcept {
       return true;
     case journal_standing::held:
     case journal_standing::replayed:
-      control_.give_slot_back();
       control_.step_ = call_control::step::journal;
       control_.outer_->add_wait(control_, waits_for_its_turn, &control_.call_);
       return false;
@@ -45,9 +44,12 @@ bool recorded_call::begin() noexcept {
 }
 
 bool recorded_call::give_up() noexcept {
-  if (!run_.is_closed()) return false;
-  journal_event::give_up();
-  return true;
+  if (run_.is_closed()) {
+    journal_event::give_up();
+    return true;
+  }
+  note_stopped();
+  return false;
 }
 
 void recorded_call::released(journal_event& e) noexcept {

@@ -67,12 +67,15 @@ class durable_timer final : public recorded_timer, journal_event, timer {
         op_(op) {
     on_expiry = [](timer& t) noexcept { static_cast<durable_timer&>(t).expired(); };
     timer::may_outlast = wish.may_outlast;
-    if (run_.enter(*this, fact_kind::timer, next_journal_path(e), name) == journal_standing::live) set();
+    const journal_standing standing = run_.enter(*this, fact_kind::timer, next_journal_path(e), name);
+    if (standing == journal_standing::refused) std::rethrow_exception(run_.failure());
+    if (standing == journal_standing::live) set();
   }
   ~durable_timer() override { stop(); }
 
+  // Also when the time has come: as long as it had no turn, it is no fact, and may be none when the run is resumed.
   [[nodiscard]] bool give_up() noexcept override {
-    if (has_happened() && !run_.is_closed()) return false;
+    if (is_replayed() && !run_.is_closed()) return false;
     journal_event::give_up();
     stop();
     return true;

@@ -35,7 +35,7 @@ std::vector<std::size_t> lanes_of(const timed_run& r, std::size_t& count) {
   for (std::size_t i = 0; i < r.nodes.size(); ++i)
     if (r.nodes[i].started()) starting.push_back(i);
   // Of those that start at the same time, who made the other one comes first.
-  std::ranges::stable_sort(starting, {}, [&](std::size_t i) { return *r.nodes[i].started(); });
+  std::ranges::sort(starting, {}, [&](std::size_t i) { return std::pair(*r.nodes[i].started(), i); });
   using free_at = std::pair<duration, std::size_t>;
   std::priority_queue<free_at, std::vector<free_at>, std::greater<>> busy;
   std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> free;

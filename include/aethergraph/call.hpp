@@ -114,7 +114,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   bool start(environment& e, receiver& r) noexcept {
     if (!prepare(e, r)) [[unlikely]]
-      return start_with_care(false);
+      return start_with_care();
     scheduler& slots = cancellation->run().slots;
     if (!slots.acquire(*this)) {
       slots.wait(*this, call_.info_->priority, &slot_granted, &cancelled_while_waiting);
@@ -144,37 +144,32 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   struct no_spawned {};
   struct no_worker {};  // of another type, since two empty objects of the same would need two places
 
-  // False: it is more than one running of a body, or cannot run.
+  // False: it is more than one running of a body, is recorded, or cannot run.
   bool prepare(environment& e, receiver& r) noexcept {
     make_node(e);
     parent = &r;
     current_call = this;
     caller = e.current_call;
     on_body_end = &body_ended;
-    if (call_.is_used_up_ || call_.info_->needs_care) [[unlikely]]
+    if (call_.is_used_up_ || call_.info_->needs_care || cancellation->run().durable()) [[unlikely]]
       return false;
     call_.is_used_up_ = true;
     return true;
   }
   // True: it has failed already.
-  bool start_with_care(bool has_slot) noexcept {
+  bool start_with_care() noexcept {
     const tool_info& tool = *call_.info_;
     if (std::exchange(call_.is_used_up_, true) || !tool.problem.empty()) {
       fail_at_once();
       return true;
     }
-    return !start_controlled(has_slot);
-  }
-  // False: it has failed already, and has its slot still.
-  bool start_controlled(bool has_slot) noexcept {
-    const tool_info& tool = *call_.info_;
     try {
       if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
-      control = new call_control(*this, tool, hooks, has_slot);
+      control = new call_control(*this, tool, hooks);
     } catch (...) {
       this->outcome.fail(std::current_exception());
       note_end();
-      return false;
+      return true;
     }
     on_body_end = [](body_operation& op) noexcept {
       static_cast<operation&>(op).home_loop().make_ready(op, [](ready_item& i) noexcept {
@@ -184,7 +179,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       });
     };
     control->begin();
-    return true;
+    return false;
   }
   [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
   bool start_with_slot(loop& l) noexcept {
@@ -192,20 +187,13 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       l.make_ready(*this, &slot_granted);
       return false;
     }
-    if (cancellation->run().has_gates() && !pass_gates(l)) [[unlikely]]
-      return !is_under_way();  // it waits, or has failed
+    if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
+      return !permit;  // it waits, or has failed
     if (!run_attempt(l, false)) return false;
     note_end();
     release(l);
     return true;
   }
-  // False: it waits, or has failed and given its slot back.
-  bool pass_gates(loop& l) noexcept {
-    if (!cancellation->run().durable()) return acquire_permit_or_fail(l);
-    if (!start_controlled(true)) release(l);
-    return false;
-  }
-  [[nodiscard]] bool is_under_way() const noexcept { return permit || control; }
   void make_node(environment& e) noexcept {
     cancellation = e.cancellation;
     made_in = e.steps;
@@ -324,9 +312,9 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     if (self.cancellation->is_stopped()) {
       self.skip();
       self.give_back();
-    } else if (loop& l = self.cancellation->home(); self.cancellation->run().has_gates() && !self.pass_gates(l))
-        [[unlikely]] {
-      if (!self.is_under_way()) l.make_ready(self, &body_operation::finish);
+    } else if (loop& l = self.cancellation->home();
+        self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
+      if (!self.permit) l.make_ready(self, &body_operation::finish);
     } else if (self.run_attempt(l, false)) {
       self.end_body();
     }

@@ -571,6 +571,142 @@ TEST_CASE("a shielded clean-up ends though the store fails") {
   CHECK(ag::run(agent(), durable(store)) == 25);
 }
 
+TEST_CASE("a shielded clean-up that sleeps is refused once the store has failed, and does not wait for ever") {
+  ag::memory_store store;
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const auto cleaning_up = []() -> ag::task<> {
+      co_await square(1);
+      co_await ag::sleep_for(1ms);
+    };
+    co_await ag::shielded(cleaning_up());
+    co_return co_await square(2);
+  }};
+  const ag::graph_fn timing_out{"timing_out", [&]() -> ag::task<int> {
+    co_await ag::as_result(square(1));
+    co_return co_await ag::shielded(ag::timeout(square(2), 1s));
+  }};
+  for (std::uint64_t piece = 0; piece <= 2; ++piece) {
+    CAPTURE(piece);
+    store.fail_after(piece);
+    CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::store_error);
+    store.fail_after(0);
+    CHECK_THROWS_AS(ag::run(timing_out(), durable(store, "b")), ag::store_error);
+  }
+  store.heal();
+  CHECK(ag::run(agent(), durable(store)) == 4);
+}
+
+TEST_CASE("a call that was cancelled while it waited for a slot is cancelled again, at the same moment") {
+  const ag::graph_fn agent{"agent", []() -> ag::task<std::vector<int>> {
+    std::vector<int> seen;
+    const auto impatient = [](std::vector<int>& into) -> ag::task<> {
+      const auto r = co_await ag::as_result(ag::timeout(square(7), 1ms));
+      into.push_back(r.has_value());
+      into.push_back(co_await square(3));
+    };
+    const auto busy = [](std::vector<int>& into) -> ag::task<> {
+      into.push_back(co_await slow(30));
+      into.push_back(co_await slow(1));
+    };
+    co_await ag::gather(busy(seen), impatient(seen));
+    co_return seen;
+  }};
+  for (std::uint64_t piece = 1; piece <= 8; ++piece) {
+    CAPTURE(piece);
+    ag::memory_store store;
+    ag::run_options options = durable(store);
+    options.max_concurrency = 1;
+    std::vector<int> result;
+    run_in_pieces(store, piece, [&] { return agent(); }, result, options);
+    CHECK(std::count(result.begin(), result.end(), 9) == 1);
+    const auto facts = store.facts("a");
+    CHECK(std::any_of(facts.begin(), facts.end(), [](const ag::fact& f) { return f.arguments == "[7]"; }));
+  }
+}
+
+TEST_CASE("a timeout strikes a sleep that would end at the same moment, as in a run that is not durable") {
+  const ag::graph_fn agent{"agent", []() -> ag::task<bool> {
+    const auto r = co_await ag::as_result(ag::timeout(ag::sleep_for(1ms), 1ms));
+    co_return r.has_value();
+  }};
+  ag::testing::simulation sim{1};
+  CHECK_FALSE(sim.run(agent()));
+  ag::memory_store store;
+  CHECK_FALSE(sim.run(agent(), durable(store)));
+}
+
+TEST_CASE("a node that a failure kept from starting does not start when that is replayed") {
+  const ag::graphify both{"both", [](ag::node<int> x) {
+    auto first = broken(x);
+    auto second = outer(x);
+    return ag::tool{"add", [](int l, int r) { return l + r; }}(first, second);
+  }};
+  auto graph = both.build();
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const ag::run_options one_at_a_time{.max_concurrency = 1};
+    auto failing = ag::run_async(graph(2), one_at_a_time);
+    const auto r = co_await ag::as_result(std::move(failing));
+    co_return r.has_value() + co_await square(2);
+  }};
+  ag::memory_store store;
+  bodies = 0;
+  CHECK(ag::run(agent(), durable(store)) == 4);
+  CHECK(bodies == 2);
+  store.fork("a", "b", {});
+  bodies = 0;
+  CHECK(ag::run(agent(), durable(store, "b")) == 4);
+  CHECK(bodies == 0);
+}
+
+TEST_CASE(
+    "of calls that had one slot in turn, since one waited between its attempts, all go on in the recorded order") {
+  const auto check = [](int cap, ag::resource_pool* pool) {
+    int attempts = 0;
+    const ag::tool retried{"retried", [&]() -> ag::task<int> {
+      co_await square(1);
+      if (++attempts == 1) throw std::runtime_error("once");
+      co_return co_await square(1);
+    }, {.retry = {.max_attempts = 2, .first_delay = 50ms}, .pool = pool}};
+    const ag::tool other{"other", [](int x) -> ag::task<int> {
+      const int a = co_await square(x);
+      co_return a + co_await slow(x);
+    }, {.pool = pool}};
+    std::vector<std::string> seen;
+    const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+      const auto later = [&]() -> ag::task<int> {
+        co_await ag::sleep_for(1ms);
+        seen.push_back("has slept");
+        const int a = co_await other(2);
+        seen.push_back("other");
+        co_return a;
+      };
+      const auto at_once = [&]() -> ag::task<int> {
+        const int a = co_await retried();
+        seen.push_back("retried");
+        co_return a;
+      };
+      const auto [a, b] = co_await ag::gather(at_once(), later());
+      co_return a + b;
+    }};
+    for (std::uint64_t piece = 2; piece <= 6; ++piece) {
+      CAPTURE(piece, cap);
+      ag::memory_store store;
+      ag::run_options options = durable(store);
+      options.max_concurrency = cap;
+      attempts = 0;
+      store.fail_after(piece);
+      CHECK_THROWS_AS(ag::run(agent(), options), ag::store_error);
+      store.heal();
+      seen.clear();
+      CHECK(ag::run(agent(), options) == 7);
+      CHECK(seen.front() == "has slept");
+    }
+  };
+  ag::resource_pool one{"one", 1};
+  check(1, nullptr);
+  check(4, &one);
+}
+
 TEST_CASE("a run hosted by a runtime is durable, too") {
   ag::memory_store store;
   ag::runtime rt;

@@ -45,7 +45,7 @@ struct attempt_hooks {
 //            step_ what it waits for, of which exactly one thing will lead on.
 class call_control : timer, cancellable_wait {
  public:
-  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks, bool has_slot);
+  call_control(call_state& c, const tool_info& tool, const attempt_hooks& hooks);
   call_control(const call_control&) = delete;
   call_control& operator=(const call_control&) = delete;
   ~call_control();
@@ -57,6 +57,11 @@ class call_control : timer, cancellable_wait {
   void begin() noexcept;
   /// The body that had suspended has ended, and its frame is gone.
   void body_ended() noexcept { attempt_ended(); }
+
+  /// Waits for a slot or for permits of its pool, which others have.
+  [[nodiscard]] bool waits_for_room() const noexcept { return step_ == step::slot || step_ == step::pool; }
+  /// Then: goes on without, since it had them when what is replayed now was recorded.
+  void start_beyond_limits() noexcept;
 
   /// Holds permits of this pool, for calls that its body makes.
   [[nodiscard]] bool holds(const resource_pool& p) const noexcept { return has_permits_ && controls_.pool == &p; }

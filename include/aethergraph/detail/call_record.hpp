@@ -52,14 +52,14 @@ struct call_record<R(Args...), F, Kept...> {
     } catch (...) {
       ex.node_starts(e);
       ex.node_ends(e, std::current_exception());
-      if (ex.entry_at(e).takes_slot()) ex.give_slot_back();
+      if (ex.grants_slot(e)) ex.give_slot_back();
       ex.entry_ended(e);
       return;
     }
     ex.is_starting(e);
     environment& surroundings = ex.surroundings();
-    const bool has_ended = ex.entry_at(e).takes_slot() ? frame->op.start_granted(surroundings, *frame)
-                                                       : frame->op.start(surroundings, *frame);
+    const bool has_ended =
+        ex.grants_slot(e) ? frame->op.start_granted(surroundings, *frame) : frame->op.start(surroundings, *frame);
     if (has_ended) frame->end();
   }
 

@@ -40,6 +40,7 @@ struct recorded_fact {
 struct journal_lane {
   std::deque<recorded_fact*> pending;  // in the order of their numbers
   std::vector<journal_event*> held;
+  bool is_replayed = false;  // all of it
 };
 
 /// What a run waits for that cannot happen but by its journal.
@@ -63,10 +64,14 @@ class journal_event {
 
   /// Whether it has happened, now or in a former execution, so that a request to stop comes too late.
   [[nodiscard]] bool has_happened() const noexcept { return recorded_ || is_due_; }
+  /// Whether it has happened in a former execution.
+  [[nodiscard]] bool is_replayed() const noexcept { return recorded_ != nullptr; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   std::string answer;  // of a question, in this execution
   /// Whoever waited does so no more.
   void give_up() noexcept;
+  /// It was asked to stop, and waits on. What has ended by that is not replayed before.
+  void note_stopped() noexcept;
 
  private:
   friend durable_run;
@@ -77,6 +82,7 @@ class journal_event {
   recorded_fact* recorded_ = nullptr;
   bool is_held_ = false;
   bool is_due_ = false;
+  bool is_stopped_ = false;
   std::string path_;
   std::unique_ptr<fact> unwritten_;  // due, and written when its turn comes
 };
@@ -96,9 +102,11 @@ enum class journal_standing : std::uint8_t {
 /// time it is run, and replaying the facts in their order brings it to where it was.
 ///
 /// A lane is what has an order of its own: the body of the root, or a node of a static graph with all that its body
-/// does. Within a lane, what has no fact is held until all facts are replayed, since it had not happened before.
+/// does. Within a lane, what has no fact is held until all facts are replayed, since it had not happened before; and
+/// until nothing can be replayed of the others, since what was recorded of them may lead to its never beginning.
 // Invariant: a lane's first pending fact, if somebody waits for it, is in replayable_;
-//            due_ has those that have happened and had no turn yet, in the order of their numbers.
+//            due_ has those that have happened and had no turn yet, in the order of their numbers. None of them has it
+//            before all of its lane is replayed, which had its turn before.
 class durable_run final : public turn_source, store_client {
  public:
   /// Opens the run in the store. Errors: `store_error`, `divergence_error`.
@@ -174,7 +182,8 @@ class durable_run final : public turn_source, store_client {
   void load();
   [[nodiscard]] journal_lane* lane_of(std::string_view path) noexcept;
   void advance(journal_lane& l) noexcept;
-  void release_held(journal_lane& l) noexcept;
+  void make_replayable(recorded_fact& r);
+  void release(std::vector<journal_event*>& held) noexcept;
   void forget(recorded_fact& r) noexcept;
   void write(fact f);
   void take_messages() noexcept;
@@ -183,7 +192,10 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] bool take_due_turn() noexcept;
   [[nodiscard]] bool release_replayed() noexcept;
   [[nodiscard]] bool release_asked() noexcept;
+  [[nodiscard]] bool release_others() noexcept;
   [[nodiscard]] bool is_idle() const noexcept;
+  [[nodiscard]] bool is_behind_recorded(const journal_event& e) noexcept;
+  [[nodiscard]] bool start_one_beyond_limits() noexcept;
   void park() noexcept;
   void diverge() noexcept;
   void wait_for_commit(bool waits) noexcept;
@@ -205,8 +217,10 @@ class durable_run final : public turn_source, store_client {
   // What was recorded and not replayed yet, by path:
   std::map<std::string, recorded_fact, std::less<>> recorded_;
   std::map<std::string, journal_lane, std::less<>> lanes_;
+  std::size_t replaying_lanes_ = 0;            // have pending facts
   std::vector<journal_lane*> replayed_lanes_;  // all of which was replayed; what they hold is to be released
   std::map<std::uint64_t, recorded_fact*> replayable_;
+  std::vector<journal_event*> held_;  // of lanes of which nothing was recorded, or all is replayed
 
   std::deque<due> due_;
   std::uint64_t next_number_ = 1;

@@ -99,6 +99,8 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool calls_directly(std::uint32_t e) const noexcept {
     return calls_directly_ && (flags_[e] & plan::is_direct);
   }
+  /// Whether a call starts with a slot that was taken for it. In a durable run the journal comes before that.
+  [[nodiscard]] bool grants_slot(std::uint32_t e) const noexcept { return grants_slots_ && entry_at(e).takes_slot(); }
   /// The workers that such calls go to, if they do.
   [[nodiscard]] crew* workers() const noexcept { return workers_; }
   /// Whether the run was asked to stop. On a worker thread.
@@ -273,6 +275,7 @@ class graph_executor : public declared_nodes, ready_item {
   std::uint32_t graph_number_ = 0;
   bool stops_on_failure_ = true;
   bool calls_directly_ = true;
+  bool grants_slots_ = true;
   crew* workers_ = nullptr;  // of a parallel run
   workers_wait workers_wait_;
   bool is_watched_ = false;  // somebody is told of nodes, or times are noted

@@ -85,16 +85,16 @@ struct call_state : control_owner, body_operation, environment {
 /// First come, first served within equal priority, with one exception: the family rule. A started body and the calls
 /// that it awaits together hold max(1, k) slots, k being the calls among them that have started. So the first child
 /// runs on its caller's slot, and no body ever waits to get its own slot back: no cap can deadlock.
-// Invariant: held() + free_ == capacity_; free_ > 0 only while nobody waits;
+// Invariant: held() + free_ == capacity_; free_ > 0 only while nobody waits, and < 0 only after `grant_beyond`;
 //            held() is the sum of max(1, k) over the families of the run's top-level calls.
 class scheduler {
  public:
-  void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = static_cast<std::uint32_t>(slots); }
-  [[nodiscard]] std::size_t held() const noexcept { return capacity_ - free_; }
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  void set_capacity(std::size_t slots) noexcept { capacity_ = free_ = least_free_ = static_cast<std::int32_t>(slots); }
+  [[nodiscard]] std::size_t held() const noexcept { return static_cast<std::size_t>(capacity_ - free_); }
+  [[nodiscard]] std::size_t capacity() const noexcept { return static_cast<std::size_t>(capacity_); }
   /// How many calls wait for a slot. Complexity: linear in them.
   [[nodiscard]] std::size_t waiting() const noexcept;
-  [[nodiscard]] std::size_t peak() const noexcept { return capacity_ - least_free_; }
+  [[nodiscard]] std::size_t peak() const noexcept { return static_cast<std::size_t>(capacity_ - least_free_); }
 
   /// True: the call has a slot. False: there is none for it, and it may `wait`.
   [[nodiscard]] bool acquire(call_state& c) noexcept {
@@ -103,7 +103,7 @@ class scheduler {
         caller->body.children = 1;
         return true;
       }
-      if (free_ == 0) return false;
+      if (free_ <= 0) return false;
       ++caller->body.children;
     }
     return take_free();
@@ -118,18 +118,18 @@ class scheduler {
         return;
       }
     }
-    if (first_) grant(*first_, l);
+    if (first_ && free_ >= 0) grant(*first_, l);
     else ++free_;
   }
 
   /// The same in two steps, for calls without a caller: true, and a slot is taken; or false.
   [[nodiscard]] bool take_free() noexcept {
-    if (free_ == 0) return false;
+    if (free_ <= 0) return false;
     if (--free_ < least_free_) least_free_ = free_;
     return true;
   }
   void release_top_level(loop& l) noexcept {
-    if (first_) grant(*first_, l);
+    if (first_ && free_ >= 0) grant(*first_, l);
     else ++free_;
   }
   /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`; a request
@@ -139,6 +139,11 @@ class scheduler {
 
   /// Whether this is the call that waits for the next slot.
   [[nodiscard]] bool is_first(const call_state& c) const noexcept { return first_ == &c; }
+  /// A waiting call gets a slot though there is none, so that for some time more than the capacity are held.
+  void grant_beyond(call_state& c, loop& l) noexcept {
+    if (--free_ < least_free_) least_free_ = free_;
+    grant(c, l);
+  }
   /// A waiting call gives up its place.
   void leave(call_state& c) noexcept;
 
@@ -148,9 +153,9 @@ class scheduler {
   void leave_rank(call_state& c) noexcept;
   void grant(call_state& c, loop& l) noexcept;
 
-  std::uint32_t capacity_ = 0;
-  std::uint32_t free_ = 0;
-  std::uint32_t least_free_ = 0;
+  std::int32_t capacity_ = 0;
+  std::int32_t free_ = 0;
+  std::int32_t least_free_ = 0;
   call_state* first_ = nullptr;
   call_state* last_ = nullptr;
   // The last waiting call of each priority, while there are others than 0; else empty, or not made yet.
