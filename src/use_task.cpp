@@ -16,12 +16,16 @@ void asio_wait::enter(environment& e, receiver& r) {
   scope_ = e.cancellation;
   parent_ = &r;
   on_ready = [](ready_item& i) noexcept { static_cast<asio_wait&>(i).parent_->done(); };
-  on_cancel = [](cancellable_wait& w) noexcept {
-    static_cast<asio_wait&>(w).signal_.emit(boost::asio::cancellation_type::terminal);
-  };
+  deliver_requests();
   scope_->add_wait(*this, "an operation of Asio's", e.current_call);
   home().foreign_started();
   static_cast<void>(home().executor());  // made here, not by whichever thread completes
+}
+
+void asio_wait::deliver_requests() noexcept {
+  on_cancel = [](cancellable_wait& w) noexcept {
+    static_cast<asio_wait&>(w).signal_.emit(boost::asio::cancellation_type::terminal);
+  };
 }
 
 void asio_wait::leave() noexcept {

@@ -1,6 +1,7 @@
 // run_process: other programs, with what they write. An optional part: link `aethergraph::process`.
 #pragma once
 
+#include <boost/describe/class.hpp>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -82,6 +83,7 @@ struct process_result {
   /// Whether it ended by itself, with 0.
   [[nodiscard]] bool ok() const noexcept { return exit_code == 0 && signal == 0; }
 };
+BOOST_DESCRIBE_STRUCT(process_result, (), (exit_code, signal, out, err, out_truncated, err_truncated))
 
 /// Awaited in a task, runs a program in a process group of its own, and gives how it ended and what it wrote. A program
 /// that fails is a result, not an error.

@@ -9,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
 #include <tuple>
@@ -74,6 +75,11 @@ class asio_wait : public ready_item, public cancellable_wait {
  protected:
   void enter(environment& e, receiver& r);
   void leave() noexcept;
+  /// A request to stop reaches the operation only from `deliver_requests` on; whoever calls that asks for earlier ones.
+  void hold_requests() noexcept {
+    on_cancel = [](cancellable_wait&) noexcept {};
+  }
+  void deliver_requests() noexcept;
   /// The operation has ended: whoever awaits is told by the loop.
   void end() noexcept {
     loop& l = home();
@@ -221,6 +227,9 @@ class operation<D> : public asio_operation<typename boost::asio::completion_sign
 };
 
 /// A coroutine of Asio's as an operation: it is spawned on the executor of the run.
+// co_spawn of Boost 1.81 drops a coroutine, and its handler, when an await of its own throws because it was asked to
+// stop: those before and behind the coroutine that it is given. So a request waits until that has begun, and is no
+// longer heeded once it has ended.
 template <class T, class Executor>
 class operation<boost::asio::awaitable<T, Executor>> : public asio_wait, public resulting<T> {
  public:
@@ -229,8 +238,12 @@ class operation<boost::asio::awaitable<T, Executor>> : public asio_wait, public 
   bool start(environment& e, receiver& r) noexcept {
     try {
       this->enter(e, r);
-      boost::asio::co_spawn(Executor(this->home().executor()), keep_result(std::move(awaitable_), this->outcome),
-          spawn_handler<operation>(*this));
+      this->hold_requests();
+      const auto begin = [this] {
+        this->deliver_requests();
+        return keep_outcome(*this);
+      };
+      boost::asio::co_spawn(Executor(this->home().executor()), begin, spawn_handler<operation>(*this));
       return false;
     } catch (...) {
       this->leave();
@@ -240,22 +253,25 @@ class operation<boost::asio::awaitable<T, Executor>> : public asio_wait, public 
   }
 
   void complete(std::exception_ptr e) noexcept {
-    if (e) {
-      const bool stopped = this->cancellation().is_stopped() && is_aborted(e);
-      this->outcome.fail(stopped ? this->cancellation().stop_error() : std::move(e));
-    }
+    if (e) this->outcome.fail(std::move(e));
     this->end();
   }
 
  private:
-  // So that T needs no default constructor, which the completion signature of co_spawn would ask for.
-  static boost::asio::awaitable<void, Executor> keep_result(boost::asio::awaitable<T, Executor> a, result<T>& out) {
-    if constexpr (std::is_void_v<T>) {
-      co_await std::move(a);
-      out.emplace();
-    } else {
-      out.emplace(co_await std::move(a));
+  static boost::asio::awaitable<void, Executor> keep_outcome(operation& op) {
+    try {
+      if (op.cancellation().is_stopped()) std::rethrow_exception(op.cancellation().stop_error());
+      if constexpr (std::is_void_v<T>) {
+        co_await std::move(op.awaitable_);
+        op.outcome.emplace();
+      } else {
+        op.outcome.emplace(co_await std::move(op.awaitable_));
+      }
+    } catch (...) {
+      const bool stopped = op.cancellation().is_stopped() && is_aborted(std::current_exception());
+      op.outcome.fail(stopped ? op.cancellation().stop_error() : std::current_exception());
     }
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
   }
 
   boost::asio::awaitable<T, Executor> awaitable_;

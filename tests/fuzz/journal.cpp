@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <numeric>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const ag::tool square{"square", [](int x) { return static_cast<int>(static_cast<unsigned>(x) * x % 1000); }};
+const ag::tool square{"square", [](int x) { return x % 1000 * (x % 1000); }};
 const ag::tool slow{"slow", [](int x) -> ag::task<int> {
   co_await ag::sleep_for(std::chrono::milliseconds(x % 7));
   co_return x;

@@ -391,6 +391,21 @@ TEST_CASE("a coroutine of Asio's that ends just when it is asked to stop leaves 
   CHECK(future.get() <= 1);
 }
 
+TEST_CASE("a coroutine of Asio's that is asked to stop before it has begun does not begin") {
+  bool has_begun = false;
+  auto spawned = [&]() -> asio::awaitable<void> {
+    has_begun = true;
+    co_return;
+  };
+  auto stops = []() -> ag::task<> { co_return; };
+  auto body = [&]() -> ag::task<std::size_t> {
+    const auto first = co_await ag::race(spawned(), stops());
+    co_return first.index();
+  };
+  CHECK(ag::run(body()) == 1);
+  CHECK_FALSE(has_begun);
+}
+
 TEST_CASE("a tool that is a coroutine of Asio's is cancelled") {
   int cleaned = 0;
   const ag::tool tool{"tool", [&](int) -> asio::awaitable<void> {
