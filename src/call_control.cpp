@@ -70,9 +70,14 @@ void call_control::go_on_from_the_list() noexcept {
 
 // --- waiting for one thing at a time
 
+void call_control::note_phase(node_phase what) noexcept {
+  run().note_phase(call_, what);
+  if (recorded_) recorded_->phase_begins(what);
+}
+
 void call_control::wait(step s, node_phase phase, const char* what) noexcept {
   step_ = s;
-  run().note_phase(call_, phase);
+  note_phase(phase);
   outer_->add_wait(*this, what, &call_);
 }
 
@@ -197,7 +202,7 @@ void call_control::acquire_slot() noexcept {
       self.acquire();
     }, &cancelled_in_queue);
     step_ = step::slot;
-    run().note_phase(call_, node_phase::slot);
+    note_phase(node_phase::slot);
     return;
   }
   has_slot_ = true;
@@ -213,7 +218,10 @@ void call_control::acquire_permit() noexcept {
     };
     try {
       step_ = step::permit;
-      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) return give_permits_back();
+      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) {
+        if (recorded_) recorded_->phase_begins(node_phase::permit);
+        return give_permits_back();
+      }
       step_ = step::none;
     } catch (...) {
       return end_with(std::current_exception());
@@ -256,9 +264,8 @@ void call_control::refuse() noexcept {
 
 void call_control::start_attempt() noexcept {
   ++attempts_;
-  if (recorded_) recorded_->attempt_starts();
   step_ = step::body;
-  run().note_phase(call_, node_phase::body);
+  note_phase(node_phase::body);
   attempt_scope_.emplace().open(*outer_);
   call_.cancellation = &*attempt_scope_;
   has_timed_out_ = false;

@@ -92,7 +92,8 @@ void journal_event::note_stopped() noexcept {
 durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
     : root_(root), home_(home), id_(root.options().run_id) {
   static_cast<void>(home.executor());  // what is woken from another thread needs one
-  const run_claim whole{id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure};
+  const run_claim whole{
+      id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure, root.slots.capacity()};
   journal_ = store.open(whole, *this);
   if (info().structure.starts_with(accepts_changes) && info().program == whole.program &&
       info().arguments == whole.arguments) {

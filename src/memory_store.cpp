@@ -140,6 +140,7 @@ std::unique_ptr<run_journal> memory_store::open(const run_claim& claim, store_cl
   auto j = std::make_unique<journal>(*this, *found);
   r.client = &client;
   r.info.owner = "this process";
+  if (!has_ended(r.info.status)) r.info.slots = claim.slots;
   ++r.info.epoch;
   r.info.due.reset();
   if (r.info.status == run_status::parked) r.info.status = run_status::running;

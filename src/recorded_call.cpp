@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "aethergraph/detail/run_state.hpp"
@@ -41,6 +42,17 @@ bool recorded_call::begin() noexcept {
   is_recorded_ = true;
   control_.end_with(run_.failure());
   return false;
+}
+
+void recorded_call::phase_begins(node_phase what) noexcept {
+  const std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
+  if (what == node_phase::body) started_ = now;
+  if (what == node_phase::slot && phases_.empty()) return;  // as it is said of all
+  try {
+    phases_.push_back({what, now});
+  } catch (const std::bad_alloc&) {
+    // Then that is not known; it is for whoever looks, and the run does not need it.
+  }
 }
 
 bool recorded_call::give_up() noexcept {
@@ -111,6 +123,8 @@ fact recorded_call::make_fact() {
   f.made = made_;
   f.started = started_;
   f.ended = std::chrono::system_clock::now();
+  if (!phases_.empty() && phases_.back().what == node_phase::body) phases_.pop_back();
+  f.phases = std::move(phases_);
   return f;
 }
 

@@ -94,6 +94,7 @@ class view_of_stored {
     graph_source::view v;
     auto times = std::make_shared<recorded_times>();
     times->first = 1;
+    if (info_.slots > 0) times->slots[no_node] = info_.slots;
     node_number last = 0;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const stored_node& n = *nodes_[i];
@@ -104,7 +105,8 @@ class view_of_stored {
       std::vector<recorded_times::phase>& phases = times->phases[v.numbers.back()];
       // What it depends on has ended when that is safe, which takes longer than to compute it.
       if (n.is_declared) phases.push_back({node_phase::dependencies, time_point()});
-      phases.push_back({n.end->attempts > 1 ? node_phase::failed_attempt : node_phase::slot, since_start(n.made)});
+      phases.push_back({node_phase::slot, since_start(n.made)});
+      for (const recorded_phase& p : n.end->phases) phases.push_back({p.what, since_start(p.begin)});
       if (n.end->attempts > 0) phases.push_back({node_phase::body, since_start(n.started)});
     }
     v.joins = std::move(joins_);

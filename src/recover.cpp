@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <chrono>
+#include <optional>
 
 #include "aethergraph/divergence_error.hpp"
 #include "aethergraph/run_parked.hpp"
@@ -62,8 +63,12 @@ const resumable* program_of(const stored_run& r, const std::vector<const resumab
 
 std::vector<recovered_run> recover(run_store& store, const std::vector<const resumable*>& programs) {
   std::vector<recovered_run> all;
-  for (const stored_run& r : store.runs()) {
-    if (!can_go_on(store, r)) continue;
+  for (const stored_run& listed : store.runs()) {
+    if (!can_go_on(store, listed)) continue;
+    // Others may have gone on with it since.
+    const std::optional<stored_run> now = store.find(listed.id);
+    if (!now || !can_go_on(store, *now)) continue;
+    const stored_run& r = *now;
     recovered_run& here = all.emplace_back(recovered_run{r.id, r.program, recovery::skipped, nullptr});
     const resumable* const p = program_of(r, programs);
     if (!p) continue;

@@ -60,12 +60,28 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
   return r.text(column);
 }
 
+/// Phases stand in the file as numbers and nanoseconds since the call was made: "[[3,0],[6,1200000]]".
+[[nodiscard]] std::string to_json(const std::vector<recorded_phase>& phases, sqlite_time made) {
+  boost::json::array all;
+  for (const recorded_phase& p : phases)
+    all.push_back({static_cast<int>(p.what), to_integer(p.begin) - to_integer(made)});
+  return boost::json::serialize(all);
+}
+[[nodiscard]] std::vector<recorded_phase> phases_of(const std::string& json, sqlite_time made) {
+  std::vector<recorded_phase> phases;
+  for (const auto& [what, since] :
+      boost::json::value_to<std::vector<std::pair<int, std::int64_t>>>(boost::json::parse(json)))
+    phases.push_back({static_cast<node_phase>(what), to_time(to_integer(made) + since)});
+  return phases;
+}
+
 [[nodiscard]] bool has_ended(run_status s) noexcept { return s != run_status::running && s != run_status::parked; }
 
 // The columns of a run, as `read_run` takes them.
 #define AETHERGRAPH_RUN                                                                                            \
   "select r.number, r.id, d.program, d.version, d.arguments, d.structure, r.status, d.outcome, r.owner, r.epoch, " \
-  "r.created, r.changed, r.due, r.forked_from, r.cancel_requested from run r join detail d on d.run = r.number "
+  "r.created, r.changed, r.due, r.forked_from, r.cancel_requested, r.slots from run r join detail d on d.run = "   \
+  "r.number "
 
 /// But for who executes it.
 [[nodiscard]] sqlite_run read_run(const sqlite_rows& r) {
@@ -84,6 +100,7 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
   i.due = optional_time(r, 12);
   i.forked_from = r.text(13);
   i.cancel_requested = r.integer(14) != 0;
+  i.slots = static_cast<std::size_t>(r.integer(15));
   return run;
 }
 
@@ -188,7 +205,8 @@ std::vector<fact> read_facts(sqlite_database& db, std::int64_t run, std::size_t 
   sqlite_rows r = db.query(
       "select f.number, f.kind, f.state, f.attempts, f.path, coalesce(f.name, t.name), t.version, "
       "coalesce(f.arguments, (select body from large where fact = f.key and field = 1)), "
-      "coalesce(f.value, (select body from large where fact = f.key and field = 2)), f.made, f.started, f.ended "
+      "coalesce(f.value, (select body from large where fact = f.key and field = 2)), f.made, f.started, f.ended, "
+      "f.phases "
       "from fact f left join tool t on t.number = f.tool where f.key between ?1 and ?2 order by f.key limit -1 offset "
       "?3",
       first_key(run), key_of(run, last_place), skipped);
@@ -206,6 +224,7 @@ std::vector<fact> read_facts(sqlite_database& db, std::int64_t run, std::size_t 
     f.made = time_or_none(r, 9);
     f.started = time_or_none(r, 10);
     f.ended = time_or_none(r, 11);
+    if (!r.is_null(12)) f.phases = phases_of(r.text(12), f.made);
   }
   return all;
 }
@@ -260,9 +279,10 @@ opened_run open_run(sqlite_database& db, const run_claim& claim, const std::stri
   // A process that was taken for dead, and is not, is told.
   if (!known->owner.empty()) signal(db, number);
   db.execute(
-      "update run set epoch = epoch + 1, owner = ?2, due = null, status = case status when ?3 then ?4 else status "
-      "end where number = ?1",
-      number, owner, static_cast<int>(run_status::parked), static_cast<int>(run_status::running));
+      "update run set epoch = epoch + 1, owner = ?2, due = null, "
+      "status = case status when ?3 then ?4 else status end, "
+      "slots = case when status in (?3, ?4) then ?5 else slots end where number = ?1",
+      number, owner, static_cast<int>(run_status::parked), static_cast<int>(run_status::running), claim.slots);
   sqlite_rows last =
       db.query("select max(key) from fact where key between ?1 and ?2", first_key(number), last_key(number));
   last.next();
@@ -286,10 +306,11 @@ void insert_fact(sqlite_database& db, sqlite_tools& tools, std::int64_t run, std
   if (is_of_tool) tool = tools.number(db, f.name, f.version);
   else name = f.name;
   db.execute(
-      "insert into fact(key, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended) "
-      "values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+      "insert into fact(key, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended, "
+      "phases) values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
       key, f.number, static_cast<int>(f.kind), static_cast<int>(f.state), f.attempts, f.path, tool, name,
-      unless_large(f.arguments), unless_large(f.value), or_null(f.made), or_null(f.started), or_null(f.ended));
+      unless_large(f.arguments), unless_large(f.value), or_null(f.made), or_null(f.started), or_null(f.ended),
+      f.phases.empty() ? std::nullopt : std::optional(to_json(f.phases, f.made)));
   put_large(db, key, arguments_field, f.arguments);
   put_large(db, key, value_field, f.value);
 }
@@ -370,10 +391,11 @@ void fork_run(
   const std::int64_t made = insert_run(db, {std::string(new_id), i.program, i.version, i.arguments, i.structure}, id);
   const std::int64_t shift = first_key(made) - first_key(from.number);
   db.execute(
-      "insert into fact(key, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended) "
-      "select key + ?3, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended from "
-      "fact "
-      "where key between ?1 and ?2 and number not in (select value from json_each(?4))",
+      "insert into fact(key, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended, "
+      "phases) "
+      "select key + ?3, number, kind, state, attempts, path, tool, name, arguments, value, made, started, ended, "
+      "phases "
+      "from fact where key between ?1 and ?2 and number not in (select value from json_each(?4))",
       first_key(from.number), last_key(from.number), shift, as_json(without));
   db.execute(
       "insert into large(fact, field, body) select fact + ?3, field, body from large where fact between ?1 and ?2 "

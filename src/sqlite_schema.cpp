@@ -84,6 +84,11 @@ create index question_run on question(run);
 
 create table signal(last integer not null) strict;
 insert into signal values(0);
+)",
+    // 2
+    R"(
+alter table run add column slots integer not null default 0;
+alter table fact add column phases text;
 )"};
 constexpr auto latest = static_cast<std::int64_t>(steps.size());
 

@@ -24,9 +24,9 @@ namespace aethergraph {
 /// The same as what time went into, for `timeline` and `explain`. Times are those of the process that executed a call,
 /// from the making of the run on; so the time between an interruption and what follows it is the run's own. A call has
 /// ended for whoever awaits it when that is safe: until then a node of a static graph waits for what it depends on, and
-/// in an agent it is the time of the body around it. What a call of several attempts did before the last one counts as
-/// one failed attempt; any other waiting counts as that for a slot. How many slots there were is not recorded, so there
-/// is no forecast.
+/// in an agent it is the time of the body around it. How many slots nested runs had is not recorded: the forecast takes
+/// it that they had as many as they needed. Of runs in a file that had version 1 of the schema, all waiting counts as
+/// that for a slot, and there is no forecast.
 [[nodiscard]] timed_run recorded_times(run_store& store, std::string_view run_id);
 
 }  // namespace aethergraph

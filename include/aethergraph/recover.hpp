@@ -29,7 +29,7 @@ struct resumable {
 
 /// What has become of a run.
 enum class recovery : unsigned char {
-  done,    ///< it has a result
+  done,    ///< it has a result, perhaps of another process that has come first
   failed,  ///< it threw, for good or not; its status in the store says which
   parked,  ///< it waits for something else now
   skipped  ///< it was not resumed: none of the programs is it, or another process has come first

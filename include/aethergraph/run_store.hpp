@@ -54,6 +54,7 @@ struct stored_run {
   std::string version;    ///< that it was declared with
   std::string arguments;  ///< JSON
   std::string structure;  ///< JSON: the nodes of a static graph; empty of an agent
+  std::size_t slots = 0;  ///< how many its calls shared in its last execution; 0: that is not known
   run_status status = run_status::running;
   std::string outcome;      ///< JSON: the result of one that is done, the failure of one that failed
   std::string owner;        ///< who executes it, such as "process 4711"; empty: nobody who lives
@@ -78,6 +79,12 @@ enum class fact_kind : unsigned char {
 /// "call", "run", …
 [[nodiscard]] std::string_view to_string(fact_kind k) noexcept;
 
+/// What a call did from some time on.
+struct recorded_phase {
+  node_phase what{};
+  std::chrono::system_clock::time_point begin{};
+};
+
 /// Something that has happened in a run, and does not happen again when the run is resumed.
 struct fact {
   std::uint64_t number = 0;  ///< its place in the order in which the program learned of them; there may be gaps
@@ -92,6 +99,9 @@ struct fact {
   std::chrono::system_clock::time_point made{};     ///< when it was awaited
   std::chrono::system_clock::time_point started{};  ///< of calls: of the last attempt
   std::chrono::system_clock::time_point ended{};
+  /// Of calls that waited for anything but a slot, or were tried more than once: what they did until their last
+  /// attempt.
+  std::vector<recorded_phase> phases;
 };
 
 /// Whoever opens a run: told of what becomes of what it wrote.
@@ -148,6 +158,7 @@ struct run_claim {
   std::string version;
   std::string arguments;
   std::string structure;
+  std::size_t slots = 0;
 };
 
 /// Where durable runs keep what has happened in them. `sqlite_store` keeps it in a file, `memory_store` for tests.

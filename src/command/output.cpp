@@ -131,9 +131,14 @@ json::value json_of(const explanation& e) {
   json::array nodes;
   for (const explanation::node_loss& n : e.nodes)
     nodes.push_back(json::object{{"node", detail::valid_utf8(n.node)}, {"lost_ms", json_of(n.lost)}});
+  json::value forecast;
+  if (const auto& f = e.one_more_slot)
+    forecast = json::object{
+        {"slots", f->slots}, {"now_ms", milliseconds(f->now)}, {"with_one_more_ms", milliseconds(f->with_one_more)}};
   return json::object{{"run", detail::valid_utf8(e.run)}, {"state", to_string(e.state)},
       {"total_ms", milliseconds(e.total)}, {"working_ms", milliseconds(e.working)}, {"critical_path", std::move(path)},
-      {"lost_on_path_ms", json_of(e.lost_on_path)}, {"lost_ms", json_of(e.lost)}, {"nodes", std::move(nodes)}};
+      {"lost_on_path_ms", json_of(e.lost_on_path)}, {"lost_ms", json_of(e.lost)}, {"nodes", std::move(nodes)},
+      {"one_more_slot", std::move(forecast)}};
 }
 
 }  // namespace aethergraph::command

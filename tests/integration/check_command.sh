@@ -84,6 +84,7 @@ expect 0 "n2 -> n3;" graph build-1 --dot
 expect 0 "flowchart TB" graph build-1 --mermaid
 expect 0 "publish#4 failed" timeline build-1
 expect 0 "critical path: bodies" explain nightly-7
+expect 0 "5 slots instead of 4: " explain nightly-7
 expect 0 "fetch  10" events nightly-7
 expect 0 "buy-1@1  Pay 42 euros?  yes or no  -" questions
 expect 0 "" timeline build-1 --trace trace.json
@@ -104,7 +105,7 @@ expect_json "v['version'] == '1' and v['outcome'] == 15 and v['questions'] == []
 expect_json "v['questions'][0]['token'] == 'buy-1@1' and v['due'] is None" show buy-1
 expect_json "len(v['nodes']) == 4" graph build-1
 expect_json "v['traceEvents']" timeline build-1
-expect_json "v['total_ms'] > 0 and v['critical_path'][0]['begin_ms'] == 0" explain nightly-7
+expect_json "v['total_ms'] > 0 and v['critical_path'][0]['begin_ms'] == 0 and v['one_more_slot']['slots'] == 4" explain nightly-7
 expect_json "v[0]['kind'] == 'approval' and v[0]['answer'] is None" questions
 "$aethergraph" --json events nightly-7 | python3 -c "
 import json, sys

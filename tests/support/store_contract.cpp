@@ -90,11 +90,13 @@ ag::fact fact_with(std::uint64_t number) {
       .value = fmt::format("{{\"value\":{}}}", number),
       .made = made,
       .started = made + 1ms,
-      .ended = made + 5ms};
+      .ended = made + 5ms,
+      .phases = {{ag::node_phase::pool, made}, {ag::node_phase::delay, made - 1ns}}};
 }
 
 ag::run_claim claim_of(std::string id) {
-  return {.id = std::move(id), .program = "nightly", .version = "7", .arguments = "[1,2]", .structure = "{}"};
+  return {
+      .id = std::move(id), .program = "nightly", .version = "7", .arguments = "[1,2]", .structure = "{}", .slots = 4};
 }
 
 ag::question question_with(std::string token, std::string run) {
@@ -107,9 +109,12 @@ ag::question question_with(std::string token, std::string run) {
 }
 
 std::string text_of(const ag::fact& f) {
-  return fmt::format("{} {} {} {} '{}' '{}' '{}' '{}' '{}' {} {} {}", f.number, to_string(f.kind), to_string(f.state),
-      f.attempts, f.path, f.name, f.version, f.arguments, f.value, f.made.time_since_epoch().count(),
-      f.started.time_since_epoch().count(), f.ended.time_since_epoch().count());
+  std::string text = fmt::format("{} {} {} {} '{}' '{}' '{}' '{}' '{}' {} {} {}", f.number, to_string(f.kind),
+      to_string(f.state), f.attempts, f.path, f.name, f.version, f.arguments, f.value,
+      f.made.time_since_epoch().count(), f.started.time_since_epoch().count(), f.ended.time_since_epoch().count());
+  for (const ag::recorded_phase& p : f.phases)
+    text += fmt::format(" {} {}", to_string(p.what), p.begin.time_since_epoch().count());
+  return text;
 }
 
 std::vector<std::uint64_t> numbers_of(const std::vector<ag::fact>& facts) {
@@ -144,6 +149,7 @@ void makes_a_run_of_its_claim(ag::run_store& s) {
   CHECK(i->version == "7");
   CHECK(i->arguments == "[1,2]");
   CHECK(i->structure == "{}");
+  CHECK(i->slots == 4);
   CHECK(i->status == ag::run_status::running);
   CHECK(i->outcome.empty());
   CHECK_FALSE(i->owner.empty());

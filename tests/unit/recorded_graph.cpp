@@ -12,10 +12,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const ag::tool slow{"slow", [](int ms) -> ag::task<int> {
+constexpr auto slow_body = [](int ms) -> ag::task<int> {
   co_await ag::sleep_for(std::chrono::milliseconds(ms));
   co_return ms;
-}};
+};
+const ag::tool slow{"slow", slow_body};
 const ag::tool outer{"outer", [](int ms) -> ag::task<int> {
   const int a = co_await slow(ms);
   co_return a + co_await slow(ms + 1);
@@ -139,6 +140,39 @@ TEST_CASE("the critical path of a stored agent goes through its longest calls") 
   for (const auto& step : ag::explain(ag::recorded_times(store, "a")).critical_path)
     if (step.what == ag::node_phase::body && !step.node.empty()) bodies.push_back(step.node);
   CHECK(bodies == names{"slow#0.0", "slow#1"});
+}
+
+TEST_CASE("an explanation of a stored run says what its calls waited for, and what one more slot would give") {
+  ag::memory_store store;
+  ag::resource_pool pool{"server", 1};
+  int failures = 1;
+  const ag::tool pooled{"pooled", slow_body, {.pool = &pool}};
+  const ag::tool retried{"retried", [&](int ms) -> ag::task<int> {
+    co_await ag::sleep_for(std::chrono::milliseconds(ms));
+    if (failures-- > 0) throw std::runtime_error("not yet");
+    co_return ms;
+  }, {.retry = {.max_attempts = 2, .first_delay = 10ms, .jitter = 0}}};
+  const ag::graph_fn waits{"waits", [&]() -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(pooled(10), pooled(10));
+    const int c = co_await retried(10);
+    const auto [d, e, f] = co_await ag::gather(slow(20), slow(20), slow(20));
+    co_return a + b + c + d + e + f;
+  }};
+  const auto check = [](const ag::explanation& why) {
+    CHECK(why.lost.pool >= 8ms);
+    CHECK(why.lost.delay >= 10ms);
+    CHECK(why.lost.failed_attempts >= 10ms);
+    CHECK(why.lost.slot >= 18ms);
+    CHECK(why.lost_on_path.pool >= 8ms);
+    REQUIRE(why.one_more_slot);
+    CHECK(why.one_more_slot->slots == 2);
+    CHECK(why.one_more_slot->gain() >= 10ms);
+    CHECK(why.one_more_slot->gain() <= 30ms);
+  };
+  ag::run(waits(), {.max_concurrency = 2, .store = &store, .run_id = "a"});
+  check(ag::explain(ag::recorded_times(store, "a")));
+  ag::run(waits(), {.max_concurrency = 8, .store = &store, .run_id = "a"});
+  check(ag::explain(ag::recorded_times(store, "a")));  // which has not run again
 }
 
 TEST_CASE("a body that was interrupted began before what it has done") {

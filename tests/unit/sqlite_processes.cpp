@@ -2,11 +2,18 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <aethergraph/aethergraph.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "aethergraph/sqlite.hpp"
 #include "support/catch.hpp"
@@ -176,4 +183,101 @@ TEST_CASE("What a killed process was told to be safe is there, and the file is w
   }
   CHECK(known > 0);
   ::munmap(shared, sizeof(std::atomic<std::uint64_t>));
+}
+
+namespace {
+
+/// Counts its calls in a file, and ends its process, or waits there, where it is told to.
+int dies_at = -1;
+std::string counted_in;
+const ag::tool step{"step", [](int x) {
+  if (x == dies_at) ::_exit(0);
+  if (std::FILE* f = std::fopen(counted_in.c_str(), "a")) {
+    std::fprintf(f, "%d\n", x);
+    std::fclose(f);
+  }
+  return x;
+}};
+const ag::graph_fn summing{"summing", [](int n) -> ag::task<int> {
+  int sum = 0;
+  for (int i = 1; i <= n; ++i) sum += co_await step(i);
+  co_return sum;
+}};
+const ag::graphify doubled{"doubled", [](ag::node<int> x) {
+  const ag::tool twice{"twice", [](int y) { return 2 * y; }};
+  return step(twice(step(x).id("first"))).id("last");
+}};
+
+/// The calls that were counted, in the order of their numbers.
+std::vector<int> counted() {
+  std::ifstream in(counted_in);
+  std::vector<int> all(std::istream_iterator<int>(in), {});
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("Runs of a killed process are recovered by several others, each by one of them") {
+  const test::store_file file;
+  counted_in = file.path("counted");
+  {
+    const test::child victim([&](auto&) {
+      ag::sqlite_store s{file.path()};
+      dies_at = 3;
+      std::vector<std::thread> threads;
+      // Each thread's run comes to the call that ends them all, or has not even begun.
+      for (int i = 0; i < 8; ++i) ag::run(summing(2), {.store = &s, .run_id = fmt::format("ended-{}", i)});
+      for (int i = 0; i < 8; ++i)
+        threads.emplace_back([&s, i] { ag::run(summing(4), {.store = &s, .run_id = fmt::format("agent-{}", i)}); });
+      for (std::thread& t : threads) t.join();
+    });
+    CHECK(victim.hear().empty());
+  }
+  std::filesystem::remove(counted_in);
+  std::size_t left = 0;
+  {
+    ag::sqlite_store s{file.path()};
+    for (const ag::stored_run& r : s.runs()) left += r.status == ag::run_status::running;
+    CHECK(left > 0);
+  }
+  const auto recovering = [&](auto& line) {
+    ag::sqlite_store s{file.path()};
+    static_cast<void>(line.hear());
+    int done = 0;
+    for (const ag::recovered_run& r : ag::recover(s, ag::resumes(summing))) done += r.outcome == ag::recovery::done;
+    line.say(std::to_string(done));
+  };
+  const test::child one(recovering);
+  const test::child two(recovering);
+  one.say("now");
+  two.say("now");
+  CHECK(std::stoul(one.hear()) + std::stoul(two.hear()) >= left);
+  ag::sqlite_store s{file.path()};
+  for (const ag::stored_run& r : s.runs()) {
+    CHECK(r.status == ag::run_status::done);
+    CHECK(r.outcome == (r.id.starts_with("agent") ? "10" : "3"));
+  }
+  const std::vector<int> calls = counted();
+  for (const int last : {3, 4}) CHECK(static_cast<std::size_t>(std::count(calls.begin(), calls.end(), last)) == left);
+  CHECK(test::sql(file.path()).value("pragma integrity_check") == "ok");
+}
+
+TEST_CASE("A run in a file is rerun and forked") {
+  const test::store_file file;
+  counted_in = file.path("counted");
+  {
+    ag::sqlite_store s{file.path()};
+    CHECK(ag::run(doubled(5), {.store = &s, .run_id = "a"}) == 10);
+  }
+  CHECK(counted() == std::vector{5, 10});
+  ag::sqlite_store s{file.path()};
+  CHECK(ag::fork(s, "a", "b", {"last"}).size() == 1);
+  CHECK(ag::rerun(s, "a", {"tool:twice"}).size() == 2);
+  CHECK(ag::run(doubled(5), {.store = &s, .run_id = "a"}) == 10);
+  CHECK(counted() == std::vector{5, 10, 10});
+  CHECK(ag::run(doubled(5), {.store = &s, .run_id = "b"}) == 10);
+  CHECK(counted() == std::vector{5, 10, 10, 10});
+  CHECK(s.find("b").value().forked_from == "a");
+  CHECK(s.facts("b").size() == s.facts("a").size());
 }

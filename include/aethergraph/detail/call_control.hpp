@@ -86,6 +86,7 @@ class call_control : timer, cancellable_wait {
   void end() noexcept;
   void end_with(std::exception_ptr e) noexcept;
   void end_for_good() noexcept;
+  void note_phase(node_phase what) noexcept;
   void wait(step s, node_phase phase, const char* what) noexcept;
   void stop_waiting() noexcept;
   void release_all() noexcept;

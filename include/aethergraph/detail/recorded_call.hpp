@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/durable_run.hpp"
@@ -17,7 +18,7 @@ class recorded_call : journal_event {
 
   /// True: the call goes on as any other. False: it waits, or has ended.
   [[nodiscard]] bool begin() noexcept;
-  void attempt_starts() noexcept { started_ = std::chrono::system_clock::now(); }
+  void phase_begins(node_phase what) noexcept;
   /// Its scope was asked to stop while it waits for the journal. False: it has to wait on.
   [[nodiscard]] bool give_up() noexcept;
   /// The last attempt has ended. True: `end_for_good` will be called when that is safe. False: right now.
@@ -34,6 +35,7 @@ class recorded_call : journal_event {
   std::string arguments_;
   std::chrono::system_clock::time_point made_ = std::chrono::system_clock::now();
   std::chrono::system_clock::time_point started_{};
+  std::vector<recorded_phase> phases_;
   bool is_recorded_ = false;  // or is not to be
 };
 
