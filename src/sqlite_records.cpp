@@ -31,8 +31,15 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
 [[nodiscard]] std::string to_json(const std::vector<std::string>& choices) {
   return boost::json::serialize(boost::json::value_from(choices));
 }
-[[nodiscard]] std::vector<std::string> choices_of(const std::string& json) {
-  return boost::json::value_to<std::vector<std::string>>(boost::json::parse(json));
+/// A text of the file as what it has to be.
+template <class T>
+[[nodiscard]] T read_json(const sqlite_database& db, const std::string& json) {
+  try {
+    return boost::json::value_to<T>(boost::json::parse(json));
+  } catch (const boost::system::system_error&) {
+    throw store_error(fmt::format("'{}' was changed by somebody else: it has '{}' where a store writes something else",
+        db.path(), json.substr(0, 100)));
+  }
 }
 
 [[nodiscard]] sqlite_time now() noexcept { return std::chrono::system_clock::now(); }
@@ -67,10 +74,10 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
     all.push_back({static_cast<int>(p.what), to_integer(p.begin) - to_integer(made)});
   return boost::json::serialize(all);
 }
-[[nodiscard]] std::vector<recorded_phase> phases_of(const std::string& json, sqlite_time made) {
+[[nodiscard]] std::vector<recorded_phase> phases_of(
+    const sqlite_database& db, const std::string& json, sqlite_time made) {
   std::vector<recorded_phase> phases;
-  for (const auto& [what, since] :
-      boost::json::value_to<std::vector<std::pair<int, std::int64_t>>>(boost::json::parse(json)))
+  for (const auto& [what, since] : read_json<std::vector<std::pair<int, std::int64_t>>>(db, json))
     phases.push_back({static_cast<node_phase>(what), to_time(to_integer(made) + since)});
   return phases;
 }
@@ -224,7 +231,7 @@ std::vector<fact> read_facts(sqlite_database& db, std::int64_t run, std::size_t 
     f.made = time_or_none(r, 9);
     f.started = time_or_none(r, 10);
     f.ended = time_or_none(r, 11);
-    if (!r.is_null(12)) f.phases = phases_of(r.text(12), f.made);
+    if (!r.is_null(12)) f.phases = phases_of(db, r.text(12), f.made);
   }
   return all;
 }
@@ -244,7 +251,7 @@ std::vector<question> read_questions(sqlite_database& db, std::optional<std::int
     q.path = r.text(2);
     q.kind = question_kind_of(r.text(3));
     q.prompt = r.text(4);
-    q.choices = choices_of(r.text(5));
+    q.choices = read_json<std::vector<std::string>>(db, r.text(5));
     q.deadline = optional_time(r, 6);
     q.answer = optional_text(r, 7);
   }

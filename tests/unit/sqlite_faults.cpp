@@ -219,6 +219,13 @@ TEST_CASE("A run fails when it comes upon damage") {
   CHECK_THAT(c.failure(), Contains(file.path()) && Contains("is damaged"));
 }
 
+TEST_CASE("What no store writes is refused where it is read") {
+  const test::store_file file;
+  make_run(file.path(), 1);
+  test::sql(file.path()).execute("update fact set phases = '[[1]]'");
+  CHECK_THAT(complaint_of(file.path()), Contains(file.path()) && Contains("it has '[[1]]' where a store writes"));
+}
+
 TEST_CASE("Of a damaged write-ahead log counts what is whole, in the order of writing") {
   const test::store_file file;
   const std::string copy = file.path("copy.db");
