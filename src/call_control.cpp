@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "aethergraph/circuit_breaker.hpp"
+#include "aethergraph/detail/permits.hpp"
 #include "aethergraph/detail/recorded_call.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/rate_limit.hpp"
@@ -57,7 +60,8 @@ call_control::~call_control() {
 run_state& call_control::run() const noexcept { return outer_->run(); }
 loop& call_control::home() const noexcept { return outer_->home(); }
 
-void call_control::begin() noexcept {
+void call_control::begin(bool has_slot) noexcept {
+  has_slot_ = has_slot;
   if (recorded_ && !recorded_->begin()) return;
   if (home().may_start_here()) acquire();
   else go_on_from_the_list();
@@ -135,8 +139,8 @@ void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
   if (self.step_ == step::slot) {
     self.run().slots.leave(self.call_);
   } else {
-    self.run().permits()->leave(*self.call_.permit);
-    self.call_.permit.reset();
+    self.run().permits()->leave(*self.permit_);
+    self.permit_.reset();
   }
   self.step_ = step::none;
   self.end_with(self.outer_->stop_error());
@@ -210,24 +214,26 @@ void call_control::acquire_slot() noexcept {
 }
 
 void call_control::acquire_permit() noexcept {
-  if (run().permits() && !call_.permit) {
-    const auto on_permit = [](ready_item& i) noexcept {
-      call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
-      self.step_ = step::none;
-      self.acquire();
-    };
-    try {
-      step_ = step::permit;
-      if (!call_.acquire_permit(*run().permits(), on_permit, &cancelled_in_queue)) {
-        if (recorded_) recorded_->phase_begins(node_phase::permit);
-        return give_permits_back();
-      }
-      step_ = step::none;
-    } catch (...) {
-      return end_with(std::current_exception());
-    }
+  if (!run().permits() || permit_) return acquire_token();
+  const call_state* const outer = call_.caller_across_runs();
+  try {
+    permit_ =
+        std::make_unique<permit_request>(call_, outer && outer->control ? outer->control->permit_.get() : nullptr);
+  } catch (...) {
+    return end_with(std::current_exception());
   }
-  acquire_token();
+  if (run().permits()->acquire(*permit_)) return acquire_token();
+  call_.on_ready = [](ready_item& i) noexcept {
+    call_control& self = *static_cast<call_state&>(static_cast<body_operation&>(i)).control;
+    self.step_ = step::none;
+    self.acquire();
+  };
+  ::new (&call_.queued) queued_call;
+  call_.queued.on_cancel = &cancelled_in_queue;
+  step_ = step::permit;
+  outer_->add_wait(call_.queued, "a permit of its runtime", &call_);
+  note_phase(node_phase::permit);
+  give_permits_back();
 }
 
 void call_control::acquire_token() noexcept {
@@ -339,9 +345,9 @@ void call_control::stop_waiting_for_token() noexcept {
   if (std::exchange(has_waited_for_token_, false)) controls_.rate->leave(controls_.rate_key);
 }
 void call_control::give_slot_back() noexcept {
-  if (call_.permit) {
-    run().permits()->release(*call_.permit);
-    call_.permit.reset();
+  if (permit_) {
+    run().permits()->release(*permit_);
+    permit_.reset();
   }
   if (std::exchange(has_slot_, false)) run().slots.release(call_, home());
 }

@@ -32,7 +32,7 @@ void graph_executor::free_block() noexcept {
   if (plan_->has_tracked_values)
     for (std::uint32_t e = 0; e < plan_->size(); ++e)
       if (holds_value(e) && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
-  free_frame(block_, block_size_);
+  plan_->give_block_back(block_, block_size_);
   block_ = nullptr;
 }
 
@@ -43,9 +43,9 @@ void graph_executor::open(environment& e, receiver& r) {
   const std::size_t slack = p.value_alignment > alignof(std::max_align_t) ? p.value_alignment : 0;
   const std::size_t sets = 2 * words * sizeof(std::uint64_t);
   const std::size_t counters = 2 * n * sizeof(std::uint32_t);
-  block_size_ = slack + p.value_bytes + sets + counters + n;
+  block_size_ = std::max<std::size_t>(slack + p.value_bytes + sets + counters + n, 1);
   parent_ = &r;
-  block_ = static_cast<std::byte*>(allocate_frame(std::max<std::size_t>(block_size_, 1)));
+  block_ = p.take_block(block_size_);
   std::byte* at = block_;
   if (slack > 0)
     at += round_up(reinterpret_cast<std::uintptr_t>(at), p.value_alignment) - reinterpret_cast<std::uintptr_t>(at);

@@ -62,7 +62,6 @@ std::size_t permit_pool::free() const {
 
 // --- the account
 
-void delete_permit_request(permit_request* r) noexcept { delete r; }
 void delete_permit_account(permit_account* a) noexcept { delete a; }
 
 permit_account::permit_account(std::shared_ptr<permit_pool> pool, loop& l) noexcept : pool_(std::move(pool)), loop_(l) {

@@ -2,14 +2,33 @@
 
 #include <fmt/format.h>
 
+#include <new>
+
+#include "aethergraph/detail/frame_allocator.hpp"
+
 namespace aethergraph::detail {
 
 plan::plan(const tool_info& w) : what(w) {}
 
 plan::~plan() {
+  ::operator delete(spare_block_.load(std::memory_order_acquire));  // acquire: pairs with give_block_back
   for (const plan_entry& e : entries)
     if (e.record && e.ops->destroy_record) e.ops->destroy_record(e.record);
   if (result && result_ops->destroy_record) result_ops->destroy_record(result);
+}
+
+std::byte* plan::take_block(std::size_t size) const {
+  if (frame_cache::is_kept(size)) return static_cast<std::byte*>(allocate_frame(size));
+  // acquire: pairs with give_block_back, in the last run
+  if (std::byte* b = spare_block_.exchange(nullptr, std::memory_order_acquire)) return b;
+  return static_cast<std::byte*>(::operator new(size));
+}
+void plan::give_block_back(std::byte* b, std::size_t size) const noexcept {
+  if (frame_cache::is_kept(size)) return free_frame(b, size);
+#if AETHERGRAPH_KEEPS_FRAMES
+  b = spare_block_.exchange(b, std::memory_order_acq_rel);  // acq_rel: what comes out is another run's
+#endif
+  ::operator delete(b);
 }
 
 const entry_names* plan::names_of(std::uint32_t e) const {

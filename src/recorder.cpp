@@ -242,7 +242,7 @@ std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_fl
   std::vector<std::pair<node_number, node_record>> all;
   for (const auto& [number, g] : declared_) {
     if (!g.live) continue;
-    const std::vector<std::uint8_t> states = g.live->copy_states().states;
+    const auto states = g.live->copy_states().states;
     for (std::uint32_t e = 0; e < states.size(); ++e) {
       const node_state s = entry_state::state(states[e]);
       if (!g.declared->entries[e].is_node() || (s != node_state::running && s != node_state::stopping)) continue;

@@ -158,8 +158,8 @@ void run_state::end_durable() noexcept {
 }
 
 void run_state::end(std::exception_ptr& failure) noexcept {
-  if (durable_ && !outer_ && durable_->failure()) failure = durable_->failure();
   if (rarities_) {
+    if (rarities_->durable && rarities_->durable->failure()) failure = rarities_->durable->failure();
     if (rarities_->deadline.is_pending()) home().remove_timer(rarities_->deadline);
     if (rarities_->watch.is_pending()) home().remove_timer(rarities_->watch);
   }
@@ -289,8 +289,8 @@ std::mutex making;  // of what is made when it is asked for, by bodies on worker
 std::uint64_t run_state::nonce() const {
   const std::lock_guard lock(making);
   const run_state& r = root();
-  if (!r.nonce_) r.nonce_ = std::make_unique<std::uint64_t>(home().random_bits());
-  return *r.nonce_;
+  if (r.nonce_ == 0) r.nonce_ = home().random_bits() | 1;
+  return r.nonce_;
 }
 
 key_value_store& run_state::kv() const {

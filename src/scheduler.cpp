@@ -20,19 +20,6 @@ call_state* call_state::caller_across_runs() const noexcept {
   return caller ? caller : cancellation->run().awaiting_call();
 }
 
-bool call_state::acquire_permit(permit_account& permits, void (*on_permit)(ready_item&) noexcept,
-    void (*on_cancelled)(cancellable_wait&) noexcept) {
-  call_state* const outer = caller_across_runs();
-  permit.reset(new permit_request(*this, outer ? outer->permit.get() : nullptr));
-  if (permits.acquire(*permit)) return true;
-  on_ready = on_permit;
-  ::new (&queued) queued_call;
-  queued.on_cancel = on_cancelled;
-  cancellation->add_wait(queued, "a permit of its runtime", this);
-  cancellation->run().note_phase(*this, node_phase::permit);
-  return false;
-}
-
 void control_owner::delete_control() noexcept { delete control; }
 
 void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept,
@@ -78,6 +65,16 @@ void scheduler::grant(call_state& c, loop& l) noexcept {
   c.cancellation->remove_wait(c.queued);  // from here on a request to stop is seen when the body is about to start
   if (c.caller) ++c.caller->body.children;
   l.make_ready(c);
+}
+
+void scheduler::give_on(loop& l) noexcept {
+  if (free_ < 0) ++free_;
+  else grant(*first_, l);
+}
+
+void scheduler::grant_beyond(call_state& c, loop& l) noexcept {
+  if (--free_ < least_free_) least_free_ = free_;
+  grant(c, l);
 }
 
 std::size_t scheduler::waiting() const noexcept {

@@ -126,10 +126,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   bool start_granted(environment& e, receiver& r) noexcept {
     if (prepare(e, r)) [[likely]]
       return start_with_slot(cancellation->home());
-    call_.is_used_up_ = true;
-    fail_at_once();
-    cancellation->run().slots.release_top_level(cancellation->home());
-    return true;
+    return start_with_care(true);
   }
   /// Never starts: the scope that awaits it was asked to stop.
   void note_refused(environment& e, const std::exception_ptr& why) noexcept {
@@ -144,31 +141,34 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   struct no_spawned {};
   struct no_worker {};  // of another type, since two empty objects of the same would need two places
 
-  // False: it is more than one running of a body, is recorded, or cannot run.
+  // False: it is more than one running of a body, needs more than a slot, or cannot run.
   bool prepare(environment& e, receiver& r) noexcept {
     make_node(e);
     parent = &r;
     current_call = this;
     caller = e.current_call;
     on_body_end = &body_ended;
-    if (call_.is_used_up_ || call_.info_->needs_care || cancellation->run().durable()) [[unlikely]]
+    if (call_.is_used_up_ || call_.info_->needs_care || cancellation->run().has_gates()) [[unlikely]]
       return false;
     call_.is_used_up_ = true;
     return true;
   }
   // True: it has failed already.
-  bool start_with_care() noexcept {
+  bool start_with_care(bool has_slot = false) noexcept {
     const tool_info& tool = *call_.info_;
     if (std::exchange(call_.is_used_up_, true) || !tool.problem.empty()) {
       fail_at_once();
-      return true;
+    } else {
+      try {
+        if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
+        control = new call_control(*this, tool, hooks);
+      } catch (...) {
+        this->outcome.fail(std::current_exception());
+        note_end();
+      }
     }
-    try {
-      if (!(is_copyable<Args> && ...) && tool.controls && tool.controls->retry.max_attempts > 1) refuse_retries(tool);
-      control = new call_control(*this, tool, hooks);
-    } catch (...) {
-      this->outcome.fail(std::current_exception());
-      note_end();
+    if (!control) {
+      if (has_slot) release(home_loop());
       return true;
     }
     on_body_end = [](body_operation& op) noexcept {
@@ -178,7 +178,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
         self.control->body_ended();
       });
     };
-    control->begin();
+    control->begin(has_slot);
     return false;
   }
   [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
@@ -187,8 +187,6 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       l.make_ready(*this, &slot_granted);
       return false;
     }
-    if (cancellation->run().permits() && !acquire_permit_or_fail(l)) [[unlikely]]
-      return !permit;  // it waits, or has failed
     if (!run_attempt(l, false)) return false;
     note_end();
     release(l);
@@ -277,14 +275,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     end_node(this->outcome.error());
   }
 
-  [[gnu::always_inline]] void release(loop& l) noexcept {
-    run_state& run = cancellation->run();
-    if (permit) [[unlikely]] {
-      run.permits()->release(*permit);
-      permit.reset();
-    }
-    run.slots.release(*this, l);
-  }
+  [[gnu::always_inline]] void release(loop& l) noexcept { cancellation->run().slots.release(*this, l); }
   // The slot first, then whoever awaits: both by way of the ready list.
   void give_back() noexcept {
     loop& l = cancellation->home();
@@ -295,31 +286,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     note_end();
     give_back();
   }
-  // False: it waits for its permit, or (without one) has failed for want of memory and given its slot back.
-  bool acquire_permit_or_fail(loop& l) noexcept {
-    try {
-      return acquire_permit(*cancellation->run().permits(), &permit_granted, &cancelled_while_waiting_for_permit);
-    } catch (...) {
-      this->outcome.fail(std::current_exception());
-      end_node(this->outcome.error());
-      release(l);
-      return false;
-    }
-  }
   static void body_ended(body_operation& op) noexcept { static_cast<operation&>(op).end_body(); }
   static void slot_granted(ready_item& i) noexcept {
-    auto& self = static_cast<operation&>(i);
-    if (self.cancellation->is_stopped()) {
-      self.skip();
-      self.give_back();
-    } else if (loop& l = self.cancellation->home();
-        self.cancellation->run().permits() && !self.acquire_permit_or_fail(l)) [[unlikely]] {
-      if (!self.permit) l.make_ready(self, &body_operation::finish);
-    } else if (self.run_attempt(l, false)) {
-      self.end_body();
-    }
-  }
-  static void permit_granted(ready_item& i) noexcept {
     auto& self = static_cast<operation&>(i);
     if (self.cancellation->is_stopped()) {
       self.skip();
@@ -327,14 +295,6 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     } else if (self.run_attempt(self.cancellation->home(), false)) {
       self.end_body();
     }
-  }
-  static void cancelled_while_waiting_for_permit(cancellable_wait& w) noexcept {
-    auto& self = static_cast<operation&>(call_state::of(w));
-    run_state& run = self.cancellation->run();
-    run.permits()->leave(*self.permit);
-    self.permit.reset();
-    self.skip();
-    self.give_back();
   }
   static void cancelled_while_waiting(cancellable_wait& w) noexcept {
     auto& self = static_cast<operation&>(call_state::of(w));

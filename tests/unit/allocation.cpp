@@ -19,6 +19,15 @@ const ag::tool yielding{"yielding", [](int x) -> ag::task<int> {
 }};
 const ag::graph_fn nothing{"nothing", [](int x) -> ag::task<int> { co_return x; }};
 
+const ag::graphify line{"line", [](int length, ag::node<int> x) {
+  for (int i = 0; i < length; ++i) x = plain(x);
+  return x;
+}};
+const ag::graphify line_of_coroutines{"line_of_coroutines", [](int length, ag::node<int> x) {
+  for (int i = 0; i < length; ++i) x = twice(x);
+  return x;
+}};
+
 /// Allocations of the second half of `rounds`, when everything is warm.
 template <class Step>
 ag::task<std::size_t> steady(int rounds, Step step) {
@@ -59,6 +68,27 @@ TEST_CASE("a queue that has been full once allocates nothing more, whether one w
 
 TEST_CASE("a nested run in a steady state allocates nothing") {
   CHECK(ag::run(steady(1000, [](int i) { return nothing(i); }), {.record = false}) == 0);
+}
+
+TEST_CASE("a graph that runs again allocates nothing if its values need none") {
+  const auto rounds = [](const auto& graph, const ag::run_options& options) {
+    std::size_t before = 0;
+    for (int i = 0; i < 200; ++i) {
+      if (i == 100) before = test::allocations();
+      static_cast<void>(ag::run(graph(i), options));
+    }
+    return test::allocations() - before;
+  };
+  for (const int length : {1, 20, 1000}) {
+    CAPTURE(length);
+    const auto plain_nodes = line.build(length);
+    CHECK(rounds(plain_nodes, {.record = false}) == 0);
+    CHECK(rounds(plain_nodes, {}) == 0);
+    const auto coroutines = line_of_coroutines.build(length);
+    CHECK(rounds(coroutines, {.record = false}) == 0);
+    CHECK(rounds(coroutines, {}) == 0);
+  }
+  CHECK(rounds(line.build(20'000), {.record = false}) == 0);
 }
 
 TEST_CASE("a gather of many allocates once for its children and once for their results") {

@@ -17,6 +17,7 @@
 namespace aethergraph::detail {
 
 class recorded_call;
+struct permit_request;
 struct codec_ops;
 
 /// What a controlled call can do, whatever its types.
@@ -33,7 +34,8 @@ struct attempt_hooks {
   void (*restore)(call_state& c, std::string_view json);
 };
 
-/// One call of a tool with controls, or in a durable run, from its making to its end. On the strand of its run; what
+/// One call of a tool with controls, or in a run where calls need more than a slot (a permit of the runtime, or the
+/// journal), from its making to its end. On the strand of its run; what
 /// waits for pools may be woken from elsewhere.
 ///
 /// In each attempt it takes what it needs in this order: permits of its pool, a slot, a permit of the runtime, a token.
@@ -53,8 +55,8 @@ class call_control : timer, cancellable_wait {
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
 
-  /// Goes on until the call has ended, which its receiver is told by the loop.
-  void begin() noexcept;
+  /// Goes on until the call has ended, which its receiver is told by the loop. `has_slot`: one was taken for it.
+  void begin(bool has_slot) noexcept;
   /// The body that had suspended has ended, and its frame is gone.
   void body_ended() noexcept { attempt_ended(); }
 
@@ -124,6 +126,7 @@ class call_control : timer, cancellable_wait {
   bool has_entered_breaker_ = false;
   std::uint64_t breaker_period_ = 0;  // when it has entered
   bool has_timed_out_ = false;
+  std::unique_ptr<permit_request> permit_;   // in a run under the cap of a runtime: from its slot on
   std::unique_ptr<recorded_call> recorded_;  // in a durable run
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "aethergraph/detail/frame_allocator.hpp"
 #include "aethergraph/detail/sequence.hpp"
 #include "aethergraph/detail/timer_queue.hpp"
 #include "aethergraph/node_state.hpp"
@@ -55,8 +56,8 @@ struct declared_states {
     time_point start = no_time;
     time_point end = no_time;
   };
-  std::vector<std::uint8_t> states;  // entry_state; empty: none has started
-  std::vector<failure> causes;       // of those that failed or were cancelled, in the order in which they ended
+  std::vector<std::uint8_t, frame_cached<std::uint8_t>> states;  // entry_state; empty: none has started
+  std::vector<failure> causes;  // of those that failed or were cancelled, in the order in which they ended
   std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts;  // before the last
   std::vector<times> when;                                                   // an element an entry, or empty
   std::exception_ptr stop;  // why what has not started was skipped; null: nothing was asked to stop

@@ -32,6 +32,7 @@ struct frame_cache {
   static constexpr std::size_t kept_bytes_limit = std::size_t{8} << 20;  // a thread; what is beyond goes back at once
 
   static constexpr std::size_t class_of(std::size_t size) { return (size + sizeof(void*) - 1) / granularity; }
+  static constexpr bool is_kept(std::size_t size) { return class_of(size) < classes; }
   static constexpr std::size_t rounded(std::size_t size) { return (class_of(size) + 1) * granularity - sizeof(void*); }
 
   // Invariant: room is what may be kept beyond the blocks in `lists`: 0 before the thread's first block is freed, and

@@ -12,6 +12,7 @@
 #include "aethergraph/detail/host.hpp"
 #include "aethergraph/detail/one_shot.hpp"
 #include "aethergraph/detail/owned.hpp"
+#include "aethergraph/detail/permits.hpp"
 #include "aethergraph/detail/traced.hpp"
 #include "aethergraph/run_result.hpp"
 

@@ -32,7 +32,7 @@ concept is_node = requires(Operation& op, environment& e, const std::exception_p
 
 /// Starts an operation unless its scope was asked to stop. True: it has ended already.
 template <class Operation>
-[[nodiscard]] bool begin(Operation& op, environment& e, receiver& r) noexcept {
+[[nodiscard, gnu::always_inline]] inline bool begin(Operation& op, environment& e, receiver& r) noexcept {
   e.cancellation->home().count_step();
   if constexpr (!begins_when_stopped<Operation>) {
     if (e.cancellation->is_stopped()) [[unlikely]] {

@@ -64,8 +64,6 @@ struct permit_request {
   permit_request* last_waiting_child = nullptr;
 };
 
-void delete_permit_request(permit_request* r) noexcept;
-
 /// The permits of one root run and all that nests in it: the family rule, as between a run's slots and its calls. Used
 /// on the run's strand; lives as long as its loop, since permits may be granted to a run that is over.
 // Invariant: held_ is the sum of max(1, children) over the families of the calls that no call awaits.

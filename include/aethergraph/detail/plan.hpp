@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -140,6 +141,10 @@ class plan {
   /// All that an entry reads: by its record, and as its condition.
   void visit_reads(std::uint32_t e, ref_visitor& v) const;
 
+  /// The memory of a run, always of the same size. That of large graphs is kept for the next run. Any thread.
+  [[nodiscard]] std::byte* take_block(std::size_t size) const;
+  void give_block_back(std::byte* b, std::size_t size) const noexcept;
+
   // --- as traced
   const tool_info& what;
   std::pmr::monotonic_buffer_resource arena;
@@ -178,6 +183,9 @@ class plan {
   static constexpr std::uint8_t is_tracked = 4;     // its value is
   static constexpr std::uint8_t is_free_call = 8;   // needs a slot, and has no condition
   static constexpr std::uint8_t is_direct = 16;     // a call that is but a call of the body
+
+ private:
+  mutable std::atomic<std::byte*> spare_block_ = nullptr;
 };
 
 }  // namespace aethergraph::detail

@@ -21,6 +21,7 @@ namespace aethergraph::detail {
 
 class durable_run;
 class graph_source;
+class permit_account;
 struct codec_ops;
 struct durable_claim;
 struct tool_info;
@@ -225,7 +226,7 @@ class run_state : public scope {
   std::unique_ptr<recorder> own_log_;
   static void delete_kv(key_value_store* kv) noexcept;
   mutable owned<key_value_store, delete_kv> kv_;  // made when it is asked for, from any thread; of a root
-  mutable std::unique_ptr<std::uint64_t> nonce_;  // likewise
+  mutable std::uint64_t nonce_ = 0;               // likewise; 0: not made yet
   static void delete_rarities(rarities* r) noexcept;
   owned<rarities, delete_rarities> rarities_;
 

@@ -6,7 +6,6 @@
 
 #include "aethergraph/detail/body.hpp"
 #include "aethergraph/detail/owned.hpp"
-#include "aethergraph/detail/permits.hpp"
 #include "aethergraph/detail/sequence.hpp"
 
 namespace aethergraph::detail {
@@ -65,7 +64,6 @@ struct call_state : control_owner, body_operation, environment {
     queued_call queued;  // from when it waits until its body starts
     calling_body body;   // from there on
   };
-  owned<permit_request, delete_permit_request> permit;  // in a run under the cap of a runtime: from its slot to its end
 
   call_state() noexcept {}
   call_state(const call_state&) = delete;
@@ -74,9 +72,6 @@ struct call_state : control_owner, body_operation, environment {
 
   /// The call that this one is a child of towards the runtime: its caller, or who awaits the run that it is made in.
   [[nodiscard]] call_state* caller_across_runs() const noexcept;
-  /// True: it has a permit now, and may start. False: it waits, and will be made ready as `on_permit`.
-  [[nodiscard]] bool acquire_permit(permit_account& permits, void (*on_permit)(ready_item&) noexcept,
-      void (*on_cancelled)(cancellable_wait&) noexcept);
 
   /// The call of what its `queued` waits for.
   [[nodiscard]] static call_state& of(cancellable_wait& w) noexcept { return *w.waiting_call; }
@@ -118,7 +113,7 @@ class scheduler {
         return;
       }
     }
-    if (first_ && free_ >= 0) grant(*first_, l);
+    if (first_) give_on(l);
     else ++free_;
   }
 
@@ -129,7 +124,7 @@ class scheduler {
     return true;
   }
   void release_top_level(loop& l) noexcept {
-    if (first_ && free_ >= 0) grant(*first_, l);
+    if (first_) give_on(l);
     else ++free_;
   }
   /// Lets a call wait for which there is no free slot. When it gets one it will be made ready as `on_slot`; a request
@@ -140,10 +135,7 @@ class scheduler {
   /// Whether this is the call that waits for the next slot.
   [[nodiscard]] bool is_first(const call_state& c) const noexcept { return first_ == &c; }
   /// A waiting call gets a slot though there is none, so that for some time more than the capacity are held.
-  void grant_beyond(call_state& c, loop& l) noexcept {
-    if (--free_ < least_free_) least_free_ = free_;
-    grant(c, l);
-  }
+  void grant_beyond(call_state& c, loop& l) noexcept;
   /// A waiting call gives up its place.
   void leave(call_state& c) noexcept;
 
@@ -152,6 +144,7 @@ class scheduler {
   [[nodiscard]] call_state* last_ranked_before(call_state& c) noexcept;
   void leave_rank(call_state& c) noexcept;
   void grant(call_state& c, loop& l) noexcept;
+  void give_on(loop& l) noexcept;
 
   std::int32_t capacity_ = 0;
   std::int32_t free_ = 0;
