@@ -1,7 +1,8 @@
 #!/bin/sh
 # Keeps the code in the documentation equal to compiled code. A block of a .md file that follows the line
 #   <!-- snippet FILE NAME -->
-# is the part of FILE between "// snippet NAME" and "// end snippet"; without NAME, the whole file.
+# is the part of FILE between "// snippet NAME" and "// end snippet"; without NAME, the whole file; where NAME is a
+# number, the paragraph with that number, such as one of what an example prints.
 #   sh cmake/snippets.sh          fails if a block differs from its source
 #   sh cmake/snippets.sh --write  cuts the blocks anew
 set -eu
@@ -9,9 +10,14 @@ cd "$(dirname "$0")/.."
 
 cut_again() {
   awk '
-    function cut(file, name,   line, inside, text, indent, found) {
+    function cut(file, name,   line, inside, text, indent, found, paragraphs) {
       text = ""; inside = (name == ""); found = inside
       while ((getline line < file) > 0) {
+        if (name ~ /^[0-9]+$/) {
+          if (line == "") ++paragraphs
+          else if (paragraphs + 1 == name) { text = text line "\n"; found = 1 }
+          continue
+        }
         if (name != "" && line ~ "^ *// snippet " name "$") { inside = 1; found = 1; match(line, /^ */); indent = RLENGTH; continue }
         if (line ~ /^ *\/\/ end snippet$/) { if (name != "") inside = 0; continue }
         if (line ~ /^ *\/\/ snippet [a-z0-9_]+$/) continue
