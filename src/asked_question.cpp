@@ -25,7 +25,7 @@ void asked_question::enter(environment& e) {
   question_.token = fmt::format("{}@{}", run_->id(), question_.path);
   const journal_standing begins = run_->enter(*this, fact_kind::answer, question_.path, to_string(question_.kind));
   if (options_.deadline)
-    deadline_ = make_recorded_timer(e, "a deadline", {*options_.deadline, true}, [](void* op) noexcept {
+    deadline_ = make_recorded_timer(e, "a deadline", {*options_.deadline, true, true}, [](void* op) noexcept {
       auto& self = *static_cast<asked_question*>(op);
       self.give_up();
       self.run_->withdraw(self.question_.token);
@@ -38,7 +38,7 @@ void asked_question::enter(environment& e) {
 void asked_question::ask() noexcept {
   if (run_->is_closed()) return set(standing::abandoned);
   question q = question_;
-  if (options_.deadline) q.deadline = std::chrono::system_clock::now() + *options_.deadline;
+  if (deadline_) q.deadline = deadline_->due();
   is_asking_ = true;
   run_->ask(*this, std::move(q));
 }
@@ -59,8 +59,10 @@ void asked_question::turn_came(journal_event& e, const fact* replayed) noexcept 
 
 void asked_question::released(journal_event& e) noexcept {
   auto& self = static_cast<asked_question&>(e);
-  if (self.is_asking_) self.set(standing::asked);
-  else self.ask();
+  if (!self.is_asking_) return self.ask();
+  self.set(standing::asked);
+  // Not before: the store may have an answer from a time when the deadline had not passed.
+  if (self.deadline_) self.deadline_->start();
 }
 
 // --- waiting

@@ -41,7 +41,7 @@ call_control::call_control(call_state& c, const tool_info& tool, const attempt_h
   pool_wait_.on_ready = [](ready_item& i) noexcept {
     call_control& self = *static_cast<pool_wait&>(i).owner;
     self.pool_wait_.is_granted = false;
-    self.has_permits_ = true;
+    self.note_permits_taken();
     self.stop_waiting();
     self.acquire();
   };
@@ -146,8 +146,27 @@ void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
   self.end_with(self.outer_->stop_error());
 }
 
+bool call_control::waits_for_own_run() const noexcept {
+  if (step_ == step::pool) return run().durable()->holds_all_in_use(*controls_.pool);
+  if (step_ == step::permit) return run().permits()->holds_all();
+  return step_ == step::slot;
+}
+
+void call_control::go_on_with_attempt(int attempt) noexcept {
+  for (; attempts_ + 1 < attempt; ++attempts_)
+    run().note_attempt_failed(call_, tool_, std::make_exception_ptr(error("an attempt of a former execution failed")));
+}
+
 void call_control::start_beyond_limits() noexcept {
   if (step_ == step::slot) return run().slots.grant_beyond(call_, home());
+  if (step_ == step::permit) {
+    run().permits()->leave(*permit_);
+    permit_.reset();
+    goes_without_permit_ = true;
+    step_ = step::none;
+    outer_->remove_wait(call_.queued);
+    return go_on_from_the_list();
+  }
   if (!controls_.pool->leave(pool_wait_)) return;  // permits are on their way
   uses_callers_permits_ = true;
   stop_waiting();
@@ -184,7 +203,7 @@ void call_control::acquire() noexcept {
           give_slot_back();
           return wait(step::pool, node_phase::pool, "permits of a resource_pool");
         }
-        has_permits_ = true;
+        note_permits_taken();
       }
     }
   } catch (const circuit_open&) {
@@ -214,7 +233,7 @@ void call_control::acquire_slot() noexcept {
 }
 
 void call_control::acquire_permit() noexcept {
-  if (!run().permits() || permit_) return acquire_token();
+  if (!run().permits() || permit_ || goes_without_permit_) return acquire_token();
   const call_state* const outer = call_.caller_across_runs();
   try {
     permit_ =
@@ -351,13 +370,20 @@ void call_control::give_slot_back() noexcept {
   }
   if (std::exchange(has_slot_, false)) run().slots.release(call_, home());
 }
+void call_control::note_permits_taken() noexcept {
+  has_permits_ = true;
+  if (recorded_) run().durable()->note_taken(*controls_.pool, controls_.weight);
+}
 void call_control::give_permits_back() noexcept {
-  if (std::exchange(has_permits_, false)) controls_.pool->give_back(controls_.weight);
+  if (!std::exchange(has_permits_, false)) return;
+  if (recorded_) run().durable()->note_taken(*controls_.pool, -controls_.weight);
+  controls_.pool->give_back(controls_.weight);
 }
 void call_control::release_all() noexcept {
   give_slot_back();
   give_permits_back();
   uses_callers_permits_ = false;
+  goes_without_permit_ = false;
 }
 
 void call_control::end_with(std::exception_ptr e) noexcept {

@@ -42,10 +42,14 @@ std::string context::uuid() const {
 }
 
 std::string context::idempotency_key() const {
-  if (const detail::durable_run* d = run().durable())
-    return tool_ ? fmt::format("{}@{}", d->id(), run().log()->replay_path(surroundings_->current_call->number))
-                 : fmt::format("{}@{}", d->id(),
-                       run().number() == detail::no_node ? std::string() : run().log()->replay_path(run().number()));
+  if (const detail::durable_run* d = run().durable()) {
+    const detail::node_number node = tool_ ? surroundings_->current_call->number : run().number();
+    std::string path = node == detail::no_node ? std::string() : run().log()->replay_path(node);
+    // Whichever attempt of a call around this one it is: nobody knows how many a former execution has made.
+    for (std::size_t at = path.find('~'); at != std::string::npos; at = path.find('~', at))
+      path.erase(at, path.find_first_not_of("0123456789", at + 1) - at);
+    return fmt::format("{}@{}", d->id(), path);
+  }
   return fmt::format("{:016x}@{}", run().nonce(), id());
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
+#include <charconv>
 
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/recorded_structure.hpp"
@@ -13,6 +14,7 @@
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 #include "aethergraph/divergence_error.hpp"
+#include "aethergraph/resource_pool.hpp"
 #include "aethergraph/run_parked.hpp"
 
 namespace aethergraph::detail {
@@ -92,8 +94,10 @@ void journal_event::note_stopped() noexcept {
 durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
     : root_(root), home_(home), id_(root.options().run_id) {
   static_cast<void>(home.executor());  // what is woken from another thread needs one
+  std::string arguments = claim.arguments;
+  redact(root.name(), arguments);
   const run_claim whole{
-      id_, std::string(root.name()), root.what().version, claim.arguments, claim.structure, root.slots.capacity()};
+      id_, std::string(root.name()), root.what().version, arguments, claim.structure, root.slots.capacity()};
   journal_ = store.open(whole, *this);
   if (info().structure.starts_with(accepts_changes) && info().program == whole.program &&
       info().arguments == whole.arguments) {
@@ -249,8 +253,9 @@ void durable_run::give_up(journal_event& e) noexcept {
       if (d.event == &e) d.event = nullptr;
   for (auto& [token, asked] : asked_)
     if (asked.first == &e) asked.first = nullptr;
-  for (due& a : asking_)
-    if (a.event == &e) a.event = nullptr;
+  for (std::deque<due>* const waiting : {&asking_, &starting_})
+    for (due& d : *waiting)
+      if (d.event == &e) d.event = nullptr;
   e.run_ = nullptr;
 }
 
@@ -270,6 +275,7 @@ void durable_run::note(fact_kind kind, std::string path, std::string_view name, 
     f.value = std::move(value);
     f.ended = std::chrono::system_clock::now();
     write(std::move(f));
+    learned_at_ = written_;
   } catch (...) {
     fail(std::current_exception());
   }
@@ -306,6 +312,39 @@ void durable_run::forget_under(const std::string& path) noexcept {
   } catch (...) {
     fail(std::current_exception());
   }
+}
+
+int durable_run::attempt_under_way(const std::string& path) noexcept {
+  if (recorded_.empty()) return 1;
+  int latest = 1;
+  const auto attempt_of = [&path](const std::string& inner) {
+    int n = 1;
+    if (inner[path.size()] == '~') std::from_chars(inner.data() + path.size() + 1, inner.data() + inner.size(), n);
+    return n;
+  };
+  try {
+    for_each_under(recorded_, path, [&](auto under) {
+      if (!under->second.is_gone) latest = std::max(latest, attempt_of(under->first));
+    });
+    for_each_under(recorded_, path, [&](auto under) {
+      if (attempt_of(under->first) < latest) forget(under->second);
+    });
+  } catch (...) {
+    fail(std::current_exception());
+  }
+  return latest;
+}
+
+bool durable_run::may_begin(journal_event& e) noexcept {
+  if (committed_ >= learned_at_ || is_closed()) return true;
+  try {
+    starting_.push_back({&e, learned_at_});
+  } catch (...) {
+    fail(std::current_exception());
+    return true;
+  }
+  e.run_ = this;
+  return false;
 }
 
 void durable_run::make_replayable(recorded_fact& r) {
@@ -393,7 +432,7 @@ bool durable_run::take_turn() noexcept {
     return false;
   }
   if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn() ||
-      release_asked()) {
+      release_asked() || release_starting()) {
     ++turns_in_a_row_;
     return true;
   }
@@ -438,6 +477,17 @@ bool durable_run::release_replayed() noexcept {
   return true;
 }
 
+bool durable_run::release_starting() noexcept {
+  if (starting_.empty() || committed_ < starting_.front().safe_at) return false;
+  journal_event* const e = starting_.front().event;
+  starting_.pop_front();
+  if (e) {
+    e->run_ = nullptr;
+    e->on_release_(*e);
+  }
+  return true;
+}
+
 bool durable_run::release_asked() noexcept {
   if (asking_.empty() || committed_ < asking_.front().safe_at) return false;
   journal_event* const e = asking_.front().event;
@@ -453,24 +503,29 @@ bool durable_run::release_others() noexcept {
   return true;
 }
 
-bool durable_run::is_behind_recorded(const journal_event& e) noexcept {
+bool durable_run::is_behind_recorded(std::string_view path) noexcept {
   if (is_closed_ || replaying_lanes_ == 0) return false;
-  const journal_lane* const l = lane_of(e.path_);
+  const journal_lane* const l = lane_of(path);
   return l && !l->pending.empty();
 }
 
 bool durable_run::take_due_turn() noexcept {
   while (!due_.empty() && !due_.front().event) due_.pop_front();
-  const auto next =
-      std::find_if(due_.begin(), due_.end(), [this](const due& d) { return d.event && !is_behind_recorded(*d.event); });
+  const auto next = std::find_if(
+      due_.begin(), due_.end(), [this](const due& d) { return d.event && !is_behind_recorded(d.event->path_); });
   const bool is_safe = next == due_.end() || is_closed_ || committed_ >= next->safe_at;
-  wait_for_commit(!is_safe);
+  wait_for_commit(!is_safe || !starting_.empty());
   if (next == due_.end() || !is_safe) return false;
   journal_event& e = *next->event;
   due_.erase(next);
   e.is_due_ = false;
   e.run_ = nullptr;
-  if (const std::unique_ptr<fact> f = std::move(e.unwritten_); f && !is_closed_) write(std::move(*f));
+  for (due& a : asking_)
+    if (a.event == &e) a.event = nullptr;
+  if (const std::unique_ptr<fact> f = std::move(e.unwritten_); f && !is_closed_) {
+    write(std::move(*f));
+    learned_at_ = written_;
+  }
   e.on_turn_(e, nullptr);
   return true;
 }
@@ -482,12 +537,13 @@ void durable_run::wait_for_commit(bool waits) noexcept {
 }
 
 bool durable_run::is_idle() const noexcept {
-  if (home_.has_timers_to_wait_for()) return false;
+  if (home_.has_timers_to_wait_for() || home_.has_others_at_work()) return false;
   bool is_idle = true;
   root_.for_each_wait([&](const scope&, const cancellable_wait& w) {
     const std::string_view what = w.waits_for;
+    const call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
     is_idle = is_idle && (what == waits_for_its_turn || what == waits_for_an_answer || what == waits_for_a_time ||
-                             what == "a slot");
+                             (c && c->waits_for_own_run()));
   });
   return is_idle;
 }
@@ -500,7 +556,7 @@ bool durable_run::start_one_beyond_limits() noexcept {
   try {
     root_.for_each_wait([&](const scope& s, const cancellable_wait& w) {
       call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
-      if (found || !c || !c->waits_for_room()) return;
+      if (found || !c || !c->waits_for_own_run()) return;
       for_each_under(recorded_, s.run().log()->replay_path(w.waiting_call->number), [&](auto under) {
         const recorded_fact& r = under->second;
         if (r.lane && !r.lane->pending.empty() && r.lane->pending.front() == &r) found = c;
@@ -562,7 +618,8 @@ void durable_run::close() noexcept {
   is_closed_ = true;
   replayable_.clear();
   for (auto& [path, r] : recorded_) {
-    r.is_gone = !r.event;
+    // What calls came to is still known, should one be made all the same: behind a shield.
+    r.is_gone = !r.event && (failure_ || r.what.kind != fact_kind::call);
     if (r.event) replayable_.emplace(r.what.number, &r);
   }
   for (auto& [key, l] : lanes_) {
@@ -570,6 +627,11 @@ void durable_run::close() noexcept {
     release(l.held);
   }
   release(held_);
+  for (const due& d : std::exchange(starting_, {}))
+    if (journal_event* const e = d.event) {
+      e->run_ = nullptr;
+      e->on_release_(*e);
+    }
   // Those that a shield keeps from the request to stop.
   for (auto& [token, asked] : std::exchange(asked_, {}))
     if (journal_event* e = asked.first) {
@@ -582,6 +644,25 @@ void durable_run::fail(std::exception_ptr why) noexcept {
   if (failure_) return;
   failure_ = std::move(why);
   root_.cancel(cancelled_because(stop_reason::asked_by_caller));
+}
+
+void durable_run::check_is_replayed() noexcept {
+  if (is_closed()) return;
+  const bool is_replayed = std::ranges::all_of(lanes_, [](const auto& keyed) { return keyed.second.pending.empty(); });
+  if (!is_replayed) diverge();
+}
+
+void durable_run::note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept {
+  try {
+    taken_[&p] += weight;
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+bool durable_run::holds_all_in_use(const resource_pool& p) const noexcept {
+  const auto found = taken_.find(&p);
+  return found != taken_.end() && static_cast<std::size_t>(found->second) == p.now().in_use;
 }
 
 void durable_run::leave(run_status s, std::string outcome, void (*on_left)(void*) noexcept, void* whom) noexcept {

@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <chrono>
+#include <limits>
 #include <random>
 #include <thread>
 #include <utility>
@@ -30,11 +31,19 @@ loop::current_mark::~current_mark() {
 loop::not_in_a_loop::not_in_a_loop() noexcept : here_(std::exchange(current_loop, nullptr)) {}
 loop::not_in_a_loop::~not_in_a_loop() { current_loop = here_; }
 
+// What a durable run does between two facts must not depend on how much of it was replayed.
+constexpr int unlimited = std::numeric_limits<int>::max();
+
+void loop::take_turns_from(turn_source* t) noexcept {
+  turns_ = t;
+  if (t) steps_left_ = unlimited;
+}
+
 void loop::drain() noexcept {
   const stepping here(*this);
   if (crew_) crew_->begin_step();
   do {
-    steps_left_ = steps_between_looks;
+    steps_left_ = turns_ ? unlimited : steps_between_looks;
     while (!ready_.empty() && steps_left_ > 0) {
       --steps_left_;
       ready_item& i = next_ready();
@@ -87,6 +96,8 @@ std::uint64_t loop::random_bits() {
   }());
   return generator();
 }
+
+bool loop::has_others_at_work() const noexcept { return foreign_ > 0 || (crew_ && !crew_->is_idle()); }
 
 std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }
 

@@ -112,6 +112,7 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
       auto& self = *static_cast<queue_wait*>(op);
       if (is_replayed) {
         self.recorded_.reset();  // from here on it waits as any other, should it have to
+        self.waits_for = "a queue";
         try {
           self.is_waiting_ = !self.try_to_end_(self);
         } catch (...) {
@@ -119,6 +120,7 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
         }
       }
       if (!self.is_waiting_) self.go_on();
+      else if (self.scope_->is_stopped()) self.on_cancel(self);
     }, this);
     if (recorded_ && recorded_->is_replayed()) {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);

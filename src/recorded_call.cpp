@@ -30,7 +30,9 @@ bool recorded_call::begin() noexcept {
   }
   switch (standing) {
     case journal_standing::live:
-      return true;
+      if (const int attempt = run_.attempt_under_way(path()); attempt > 1) control_.go_on_with_attempt(attempt);
+      if (run_.may_begin(*this)) return true;
+      [[fallthrough]];
     case journal_standing::held:
     case journal_standing::replayed:
       control_.step_ = call_control::step::journal;

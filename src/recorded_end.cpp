@@ -24,10 +24,18 @@ class end_of_root final : public recorded_end {
       e.on_end_(e.run_);
     };
     try {
-      if (d.was_cancelled_for_good()) return d.leave(run_status::cancelled, {}, on_left, this);
-      if (!d.failure() && !failure) return d.leave(run_status::done, redacted(encode(run)), on_left, this);
-      if (!d.failure() && !state_.is_stopped())
-        return d.leave(run_status::failed, redacted(encode_failure(failure)), on_left, this);
+      d.check_is_replayed();
+      if (d.was_cancelled_for_good()) {
+        if (!failure) d.fail(cancelled_because(stop_reason::asked_by_caller));
+        return d.leave(run_status::cancelled, {}, on_left, this);
+      }
+      // What a stopped run has come to is not what it would have come to.
+      if (!d.failure() && !state_.is_stopped()) {
+        if (!failure) return d.leave(run_status::done, redacted(encode(run)), on_left, this);
+        std::string json = redacted(encode_failure(failure));
+        d.throw_instead(decode_failure(json));
+        return d.leave(run_status::failed, std::move(json), on_left, this);
+      }
     } catch (...) {
       d.fail(std::current_exception());
     }

@@ -169,12 +169,13 @@ void recorder::fold_nodes() noexcept {
   limit_failures();
   drop_times(nodes_.first(), end);
   nodes_.drop_blocks(blocks);
-  auto& attempts = older_->failed_attempts;
-  attempts.erase(attempts.begin(), attempts.lower_bound(end));
+  std::erase_if(
+      older_->failed_attempts, [&](const auto& a) { return a.first < end && !older_->live.contains(a.first); });
 }
 
 void recorder::fold_old(node_number n) noexcept {
   auto ended = older_->live.extract(n);
+  older_->failed_attempts.erase(n);
   if (ended.mapped().state == node_state::failed) {
     older_->failed.insert(std::move(ended));
     limit_failures();
@@ -215,7 +216,7 @@ void append_place(std::string& path, const place& p) {
 std::string path_of_node(std::string_view id) {
   std::string path = ":";
   for (const char c : id)
-    if (std::string_view("/~:.%").find(c) == std::string_view::npos) path += c;
+    if (std::string_view("/~:.%@").find(c) == std::string_view::npos) path += c;
     else fmt::format_to(std::back_inserter(path), "%{:02X}", c);
   return path;
 }

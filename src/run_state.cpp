@@ -14,6 +14,7 @@
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/plan.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 #include "aethergraph/detail/tool_info.hpp"
 #include "aethergraph/logger.hpp"
 #include "aethergraph/services.hpp"
@@ -65,6 +66,7 @@ std::string to_text(duration d) {
 void run_state::begin(loop& l) {
   open_root(l);
   begin_here(l, nullptr, no_node);
+  if (options_.deadline) begin_deadline();
 }
 
 void run_state::begin(const environment& outer, node_number self) {
@@ -72,6 +74,7 @@ void run_state::begin(const environment& outer, node_number self) {
   awaiting_call_ = outer.current_call ? outer.current_call : outer.cancellation->run().awaiting_call_;
   current_call = nullptr;  // the cap is the run's own: its calls are no children of an outer call
   begin_here(home(), &outer.cancellation->run(), self);
+  if (options_.deadline) begin_deadline();
 }
 
 void run_state::begin_here(loop& l, run_state* outer, node_number self) {
@@ -91,21 +94,29 @@ void run_state::begin_here(loop& l, run_state* outer, node_number self) {
   has_gates_ = permits_ || durable_;
   is_parallel_ = (options_.parallel || (outer && outer->is_parallel_)) && !l.runs_workers_inline();
   if (is_parallel_) l.note_parallel();
-  if (options_.deadline) {
-    deadline_timer& deadline = few_have().deadline;
-    deadline.run = this;
-    deadline.may_outlast = true;
-    const time_point at = saturating_add(l.now(), *options_.deadline);
-    tighten_deadline(at);
-    deadline.on_expiry = [](timer& t) noexcept {
-      auto& d = static_cast<deadline_timer&>(t);
-      if (d.run->is_stopped()) return;  // by something else, which then is the cause of the end
-      d.has_passed = true;
-      d.run->cancel(cancelled_because(stop_reason::deadline));
-    };
-    l.add_timer(deadline, at);
-  }
   begin_recording(outer, self);
+}
+
+void run_state::begin_deadline() {
+  deadline_timer& deadline = few_have().deadline;
+  deadline.run = this;
+  const time_point at = saturating_add(home().now(), *options_.deadline);
+  tighten_deadline(at);
+  deadline.on_expiry = [](timer& t) noexcept {
+    auto& d = static_cast<deadline_timer&>(t);
+    if (d.run->is_stopped()) return;  // by something else, which then is the cause of the end
+    d.has_passed = true;
+    d.run->cancel(cancelled_because(stop_reason::deadline));
+  };
+  if (durable_ && outer_) {
+    rarities_->recorded_deadline = make_recorded_deadline(*this, *options_.deadline, [](void* d) noexcept {
+      auto& self = *static_cast<deadline_timer*>(d);
+      self.on_expiry(self);
+    }, &deadline);
+  } else {
+    deadline.may_outlast = true;
+    home().add_timer(deadline, at);
+  }
 }
 
 void run_state::begin_recording(run_state* outer, node_number self) {
@@ -159,8 +170,9 @@ void run_state::end_durable() noexcept {
 
 void run_state::end(std::exception_ptr& failure) noexcept {
   if (rarities_) {
-    if (rarities_->durable && rarities_->durable->failure()) failure = rarities_->durable->failure();
+    if (rarities_->durable && rarities_->durable->thrown()) failure = rarities_->durable->thrown();
     if (rarities_->deadline.is_pending()) home().remove_timer(rarities_->deadline);
+    rarities_->recorded_deadline.reset();
     if (rarities_->watch.is_pending()) home().remove_timer(rarities_->watch);
   }
   close();

@@ -60,6 +60,8 @@ void semaphore::release() noexcept {
 
 namespace detail {
 
+constexpr const char* what_is_waited_for = "a permit of a semaphore";
+
 using acquire_operation = operation<semaphore::acquire_awaitable>;
 
 bool acquire_operation::start(environment& e, receiver& r) noexcept {
@@ -86,8 +88,10 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
       auto& self = *static_cast<acquire_operation*>(op);
       if (!is_replayed) return self.go_on();
       self.recorded_.reset();  // from here on it waits as any other, should it have to
-      if (self.semaphore_.acquire_or_wait(self)) self.go_on();
-      else self.is_waiting_ = true;
+      if (self.semaphore_.acquire_or_wait(self)) return self.go_on();
+      self.is_waiting_ = true;
+      self.waits_for = what_is_waited_for;
+      if (self.scope_->is_stopped()) self.on_cancel(self);
     }, this);
     if (recorded_ && recorded_->is_replayed()) {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);
@@ -99,7 +103,7 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
     return true;
   }
   is_waiting_ = true;
-  scope_->add_wait(*this, "a permit of a semaphore", e.current_call);
+  scope_->add_wait(*this, what_is_waited_for, e.current_call);
   return false;
 }
 

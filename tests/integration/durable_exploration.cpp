@@ -23,6 +23,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Reaches what a context keeps to itself.
+template <auto Member>
+struct reach {
+  friend const ag::detail::environment* surroundings_of(const ag::context& c) { return c.*Member; }
+};
+template struct reach<&ag::context::surroundings_>;
+const ag::detail::environment* surroundings_of(const ag::context& c);
+
 using number = std::uint64_t;
 
 constexpr number mix(number a, number b) {
@@ -179,15 +187,24 @@ class random_agent {
     }
   };
 
+  // With the attempts around it, which its idempotency key leaves out.
   static std::string place_of(const ag::context& ctx) {
-    const std::string key = ctx.idempotency_key();
-    return key.substr(key.find('@') + 1);
+    const ag::detail::node_number n = number_of(ctx);
+    return n == ag::detail::no_node ? std::string() : log_of_run(ctx).replay_path(n);
+  }
+  static ag::detail::node_number number_of(const ag::context& ctx) {
+    const ag::detail::environment& here = *surroundings_of(ctx);
+    return here.current_call ? here.current_call->number : here.cancellation->run().number();
+  }
+  static const ag::detail::recorder& log_of_run(const ag::context& ctx) {
+    return *surroundings_of(ctx)->cancellation->run().log();
   }
   void enter(const ag::context& ctx) { ++bodies[place_of(ctx)]; }
   log& log_of(const ag::context& ctx) {
     const std::string place = place_of(ctx);
-    const auto attempts = bodies.find(place);
-    return seen[attempts == bodies.end() ? place : fmt::format("{}, attempt {}", place, attempts->second)];
+    return seen[bodies.contains(place)
+                    ? fmt::format("{}, attempt {}", place, 1 + log_of_run(ctx).failed_attempts(number_of(ctx)))
+                    : place];
   }
   unsigned dice(unsigned n) { return static_cast<unsigned>(world_() % n); }
   void fail_sometimes() {

@@ -60,8 +60,8 @@ class call_control : timer, cancellable_wait {
   /// The body that had suspended has ended, and its frame is gone.
   void body_ended() noexcept { attempt_ended(); }
 
-  /// Waits for a slot or for permits of its pool, which others have.
-  [[nodiscard]] bool waits_for_room() const noexcept { return step_ == step::slot || step_ == step::pool; }
+  /// In a durable run: waits for room (a slot, permits) that only calls of this run have.
+  [[nodiscard]] bool waits_for_own_run() const noexcept;
   /// Then: goes on without, since it had them when what is replayed now was recorded.
   void start_beyond_limits() noexcept;
 
@@ -88,6 +88,8 @@ class call_control : timer, cancellable_wait {
   void end() noexcept;
   void end_with(std::exception_ptr e) noexcept;
   void end_for_good() noexcept;
+  /// The attempts before this one were made by a former execution.
+  void go_on_with_attempt(int attempt) noexcept;
   void note_phase(node_phase what) noexcept;
   void wait(step s, node_phase phase, const char* what) noexcept;
   void stop_waiting() noexcept;
@@ -95,6 +97,7 @@ class call_control : timer, cancellable_wait {
   void leave_breaker(bool has_failed, bool was_stopped) noexcept;
   void stop_waiting_for_token() noexcept;
   void give_slot_back() noexcept;  // and with it the permit of the runtime
+  void note_permits_taken() noexcept;
   void give_permits_back() noexcept;
   [[nodiscard]] std::exception_ptr check_pools() const;
   [[nodiscard]] bool is_worth_another_attempt(const std::exception_ptr& e) const noexcept;
@@ -121,6 +124,7 @@ class call_control : timer, cancellable_wait {
   step step_ = step::none;
   bool uses_callers_permits_ = false;
   bool has_permits_ = false;
+  bool goes_without_permit_ = false;  // of the runtime
   bool has_slot_ = false;
   bool has_waited_for_token_ = false;
   bool has_entered_breaker_ = false;

@@ -54,6 +54,11 @@ class crew : public std::enable_shared_from_this<crew> {
   // --- on the strand's thread
   /// A step begins: settles, or makes ready, what has been done.
   void begin_step() noexcept;
+  /// Whether nothing is to be done, being done, or has been done without the strand knowing.
+  [[nodiscard]] bool is_idle() const noexcept {
+    return queued_.load(std::memory_order_acquire) == 0 && executing_.load(std::memory_order_acquire) == 0 &&
+           !has_returned();
+  }
   [[nodiscard]] bool has_returned() const noexcept { return inbox_.load(std::memory_order_acquire) != nullptr; }
   /// Whether its thread takes jobs while nothing is ready; all of the others are asked for where it does not.
   void let_strand_help(bool may) noexcept { strand_helps_.store(may, std::memory_order_relaxed); }

@@ -20,6 +20,10 @@
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/run_store.hpp"
 
+namespace aethergraph {
+class resource_pool;
+}
+
 namespace aethergraph::detail {
 
 class durable_run;
@@ -127,6 +131,8 @@ class durable_run final : public turn_source, store_client {
   void occurred(journal_event& e, fact f, bool when_safe) noexcept;
   /// The same of what had nothing to wait for until it happened, and so has not entered.
   void occurred_at(journal_event& e, const std::string& path, fact f) noexcept;
+  /// Whether something that was recorded of its lane has not had its turn.
+  [[nodiscard]] bool is_behind_recorded(std::string_view path) noexcept;
   /// What happened at a place and has no turn: a number that was drawn, who won a race; null: nothing was recorded.
   [[nodiscard]] const fact* find(std::string_view path, fact_kind kind) const noexcept;
   void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
@@ -134,6 +140,10 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] std::string value(const environment& e, std::string_view name, std::string fresh);
   /// A call has ended in this execution: what is left of what its body did before was done in vain.
   void forget_under(const std::string& path) noexcept;
+  /// The attempt of this call that a former execution has left off in; what was done in those before is forgotten.
+  [[nodiscard]] int attempt_under_way(const std::string& path) noexcept;
+  /// False: the event is released later, when all is safe that the program has learned without waiting for that.
+  [[nodiscard]] bool may_begin(journal_event& e) noexcept;
 
   // --- questions
   /// Asks; the event is released once more when the store has the question, unless that has an answer already.
@@ -148,6 +158,17 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] bool is_closed() const noexcept;
   /// The run cannot go on: it is stopped, and throws this.
   void fail(std::exception_ptr why) noexcept;
+  /// It has failed, for good: it throws what will be thrown whenever its outcome is asked for.
+  void throw_instead(std::exception_ptr recorded) noexcept { recorded_failure_ = std::move(recorded); }
+  /// What the run throws in place of what its body threw, or null.
+  [[nodiscard]] const std::exception_ptr& thrown() const noexcept { return failure_ ? failure_ : recorded_failure_; }
+  /// The body has ended: fails where not all that was recorded of it has happened.
+  void check_is_replayed() noexcept;
+
+  // --- what its calls hold of what others may want, too
+  void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
+  /// Whether all that is in use of it is held by calls of this run.
+  [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
   /// What the run throws in place of what it ended with, or null.
   [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
   /// The body has ended, with this outcome for good. `on_left` is called when the store knows it.
@@ -192,9 +213,9 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] bool take_due_turn() noexcept;
   [[nodiscard]] bool release_replayed() noexcept;
   [[nodiscard]] bool release_asked() noexcept;
+  [[nodiscard]] bool release_starting() noexcept;
   [[nodiscard]] bool release_others() noexcept;
   [[nodiscard]] bool is_idle() const noexcept;
-  [[nodiscard]] bool is_behind_recorded(const journal_event& e) noexcept;
   [[nodiscard]] bool start_one_beyond_limits() noexcept;
   void park() noexcept;
   void diverge() noexcept;
@@ -205,6 +226,7 @@ class durable_run final : public turn_source, store_client {
   loop& home_;
   const std::string id_;
   std::exception_ptr failure_;
+  std::exception_ptr recorded_failure_;
   bool is_closed_ = false;
   bool is_cancelled_for_good_ = false;
   bool waits_for_commit_ = false;
@@ -229,6 +251,9 @@ class durable_run final : public turn_source, store_client {
   std::map<std::string, std::pair<journal_event*, question>, std::less<>> asked_;  // by token
   std::deque<due> asking_;                                                         // not yet known to be in the store
   std::multiset<std::chrono::system_clock::time_point> sleeps_;
+  std::deque<due> starting_;      // bodies that wait for what the program has learned to be safe
+  std::uint64_t learned_at_ = 0;  // what was written when it last learned something that nobody waits for
+  std::map<const resource_pool*, std::ptrdiff_t> taken_;
 
   void (*on_left_)(void*) noexcept = nullptr;
   void* left_ = nullptr;

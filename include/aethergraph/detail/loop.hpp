@@ -180,8 +180,10 @@ class loop {
   [[nodiscard]] aethergraph::detail::host* host() const noexcept { return host_; }
 
   // --- durable runs
+  /// Whether anybody else is at something that will come back here: Asio, another run, a worker thread.
+  [[nodiscard]] bool has_others_at_work() const noexcept;
   /// Takes turns whenever nothing is ready; null: no longer. One at most.
-  void take_turns_from(turn_source* t) noexcept { turns_ = t; }
+  void take_turns_from(turn_source* t) noexcept;
   /// Whether a timer leads somewhere by itself.
   [[nodiscard]] bool has_timers_to_wait_for() const noexcept { return timers_.has_any_to_wait_for(); }
 

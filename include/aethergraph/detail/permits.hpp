@@ -84,6 +84,8 @@ class permit_account : ready_item {
   void settle() noexcept;
 
   [[nodiscard]] std::size_t held() const noexcept { return held_; }
+  /// Whether no other run has any permit.
+  [[nodiscard]] bool holds_all() const noexcept { return held_ == pool_->capacity(); }
 
  private:
   friend permit_pool;

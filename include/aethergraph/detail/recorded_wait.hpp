@@ -3,11 +3,14 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
+
+class run_state;
 
 /// A place in a durable run that waits for a semaphore or a queue. Whom steps of the same run let through needs no
 /// fact, since they do the same each time; who is let through by others is let through at the same moment when that is
@@ -41,6 +44,10 @@ class recorded_timer {
   recorded_timer& operator=(const recorded_timer&) = delete;
   virtual ~recorded_timer() = default;
 
+  /// The time runs from here on, unless a former execution has begun it.
+  virtual void start() noexcept = 0;
+  /// When it will have come; nothing: it does not run.
+  [[nodiscard]] virtual std::optional<std::chrono::system_clock::time_point> due() const noexcept = 0;
   /// It was asked to stop while it waits. False: the time has come, and it will hear of it.
   [[nodiscard]] virtual bool give_up() noexcept = 0;
 
@@ -52,10 +59,14 @@ class recorded_timer {
 struct timer_wish {
   duration from_now{};
   bool may_outlast = false;
+  bool starts_later = false;  ///< with `start`
 };
 
 /// `on_time` is called on the strand, when nothing is ready. Errors: `std::bad_alloc`.
 [[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_timer(
     const environment& e, std::string_view name, const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op);
+/// The deadline of a nested run.
+[[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_deadline(
+    run_state& nested, duration from_now, void (*on_time)(void* op) noexcept, void* op);
 
 }  // namespace aethergraph::detail

@@ -314,6 +314,8 @@ class recorder {
   /// The same as a journal knows it: with the names of a graph's nodes in place of their positions, and the attempts of
   /// calls whose bodies ran before. Of a node or join, or of what is awaited at a place.
   [[nodiscard]] std::string replay_path(node_number n) const;
+  /// How many attempts of a call have failed; 0 also of what is known no longer.
+  [[nodiscard]] std::size_t failed_attempts(node_number n) const noexcept;
   [[nodiscard]] std::string replay_path(const place& p) const;
 
  private:
@@ -332,7 +334,6 @@ class recorder {
 
   [[nodiscard]] std::vector<std::pair<node_number, node_record>> declared_or_old_in_flight() const;
   [[nodiscard]] std::optional<place> place_of(node_number n) const noexcept;
-  [[nodiscard]] std::size_t failed_attempts(node_number n) const noexcept;
   [[nodiscard]] node_record* find(node_number n) noexcept {
     if (node_record* r = nodes_.at(n)) [[likely]]
       return r;

@@ -20,6 +20,7 @@
 namespace aethergraph::detail {
 
 class durable_run;
+class recorded_timer;
 class graph_source;
 class permit_account;
 struct codec_ops;
@@ -180,7 +181,8 @@ class run_state : public scope {
     std::vector<observer*> observers;  // its own; those of the run it nests in come after them
     std::vector<node_failure> failures;
     std::vector<partial_output> outputs;
-    std::unique_ptr<durable_run> durable;  // of a root
+    std::unique_ptr<durable_run> durable;               // of a root
+    std::unique_ptr<recorded_timer> recorded_deadline;  // of a durable nested run
     rarities() noexcept;
     ~rarities();
   };
@@ -195,6 +197,7 @@ class run_state : public scope {
   void note_time_of(const call_state& c, node_phase what) noexcept;
   void begin_here(loop& l, run_state* outer, node_number self);
   void begin_recording(run_state* outer, node_number self);
+  void begin_deadline();
   void add_observers();
   void watch_stop() noexcept;
   void tell_stopping() noexcept;
