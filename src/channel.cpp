@@ -1,4 +1,5 @@
 #include "aethergraph/channel.hpp"
+#include "aethergraph/codec.hpp"
 
 #include <poll.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ task<std::string> channel::ask_text(std::string prompt, ask_options options) {
   question q;
   q.prompt = std::move(prompt);
   const std::string answer = co_await detail::ask(*this, std::move(q), options, &reader::read);
-  co_return json::value_to<std::string>(json::parse(answer));
+  co_return json::value_to<std::string>(detail::parse_json(answer));
 }
 
 task<bool> channel::ask_approval(std::string prompt, ask_options options) {
@@ -87,7 +88,7 @@ task<std::string> channel::ask_choice(std::string prompt, std::vector<std::strin
   q.prompt = std::move(prompt);
   q.choices = std::move(choices);
   const std::string answer = co_await detail::ask(*this, std::move(q), options, &reader::read);
-  co_return json::value_to<std::string>(json::parse(answer));
+  co_return json::value_to<std::string>(detail::parse_json(answer));
 }
 
 callback_channel::callback_channel(

@@ -100,10 +100,21 @@ void recorded_call::replay(const fact& f) {
   check("the version", '\'' + f.version + '\'', '\'' + tool.version + '\'');
   check("the arguments", f.arguments, arguments_);
   if (f.attempts > 0) control_.run().node_started(c.number, tool, node_kind::call, c.made_in);
-  if (f.state == node_state::done) control_.hooks_.restore(c, f.value);
+  if (f.state == node_state::done) restore(f);
   else if (f.state == node_state::failed || !control_.outer_->is_stopped())
     control_.hooks_.fail(c, decode_failure(f.value));
   else control_.hooks_.fail(c, control_.outer_->stop_error());
+}
+
+void recorded_call::restore(const fact& f) {
+  try {
+    control_.hooks_.restore(control_.call_, f.value);
+  } catch (const std::exception& e) {
+    throw divergence_error(
+        fmt::format("run '{}': what was recorded of '{}' at '{}' is no result of it in this program "
+                    "({}): {}",
+            run_.id(), f.name, path(), e.what(), shortened(f.value)));
+  }
 }
 
 fact recorded_call::make_fact() {

@@ -4,6 +4,7 @@
 
 #include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/divergence_error.hpp"
 #include "aethergraph/recorded_error.hpp"
 
 namespace aethergraph::detail {
@@ -115,8 +116,14 @@ std::unique_ptr<recorded_end> make_end_of_nested(run_state& s) {
 bool take_recorded_outcome(run_state& s, const codec_ops& codec, void* outcome, std::exception_ptr& failure) {
   const durable_run& d = *s.durable();
   if (!d.has_ended_before()) return false;
-  if (d.info().status == run_status::done) codec.decode(d.info().outcome, outcome);
-  else if (d.info().status == run_status::failed) failure = decode_failure(d.info().outcome);
+  if (d.info().status == run_status::done) {
+    try {
+      codec.decode(d.info().outcome, outcome);
+    } catch (const std::exception& e) {
+      throw divergence_error(fmt::format("run '{}': the result that was recorded is none of this program ({}): {}",
+          d.id(), e.what(), shortened(d.info().outcome)));
+    }
+  } else if (d.info().status == run_status::failed) failure = decode_failure(d.info().outcome);
   else failure = cancelled_because(stop_reason::asked_by_caller);
   return true;
 }

@@ -4,19 +4,22 @@
 
 #include <boost/core/demangle.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <new>
 #include <stdexcept>
+#include <system_error>
 #include <typeinfo>
 #include <utility>
 #include <vector>
 
+#include "aethergraph/circuit_breaker.hpp"
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/scope.hpp"
 #include "aethergraph/detail/utf8.hpp"
 #include "aethergraph/queue.hpp"
+#include "aethergraph/services.hpp"
 
 namespace aethergraph::detail {
 
@@ -29,6 +32,40 @@ failure_codec of_text(std::string name) {
   }, [](const boost::json::value& json) { throw E(boost::json::value_to<std::string>(json)); }};
 }
 
+failure_codec of_retry_after() {
+  return {"aethergraph::retry_after", typeid(retry_after), [](const std::exception& e) -> boost::json::value {
+    const auto& r = static_cast<const retry_after&>(e);
+    return {r.delay().count(), valid_utf8(r.what())};
+  }, [](const boost::json::value& json) {
+    throw retry_after(std::chrono::nanoseconds(boost::json::value_to<std::int64_t>(json.at(0))),
+        boost::json::value_to<std::string>(json.at(1)));
+  }};
+}
+
+/// Of the two categories that all programs have; others have codes that nobody here can read.
+failure_codec of_system_error() {
+  return {"std::system_error", typeid(std::system_error), [](const std::exception& e) -> boost::json::value {
+    const std::error_code& code = static_cast<const std::system_error&>(e).code();
+    std::string text = valid_utf8(e.what());
+    const std::string tail = ": " + code.message();
+    const bool is_known = code.category() == std::system_category() || code.category() == std::generic_category();
+    if (is_known && text.ends_with(tail)) text.resize(text.size() - tail.size());  // which it will be given again
+    return {code.category().name(), code.value(), text};
+  }, [](const boost::json::value& json) {
+    const auto category = boost::json::value_to<std::string>(json.at(0));
+    const auto value = boost::json::value_to<int>(json.at(1));
+    const auto text = boost::json::value_to<std::string>(json.at(2));
+    if (category == std::system_category().name()) throw std::system_error(value, std::system_category(), text);
+    if (category == std::generic_category().name()) throw std::system_error(value, std::generic_category(), text);
+    throw recorded_error("std::system_error", text);
+  }};
+}
+
+failure_codec of_bad_alloc() {
+  return {"std::bad_alloc", typeid(std::bad_alloc), [](const std::exception&) -> boost::json::value { return true; },
+      [](const boost::json::value&) { throw std::bad_alloc(); }};
+}
+
 struct registry {
   std::mutex mutex;
   std::vector<failure_codec> all{of_text<std::runtime_error>("std::runtime_error"),
@@ -38,7 +75,9 @@ struct registry {
       of_text<std::overflow_error>("std::overflow_error"), of_text<std::underflow_error>("std::underflow_error"),
       of_text<error>("aethergraph::error"), of_text<option_error>("aethergraph::option_error"),
       of_text<build_error>("aethergraph::build_error"), of_text<cancelled>("aethergraph::cancelled"),
-      of_text<timed_out>("aethergraph::timed_out"), of_text<queue_closed>("aethergraph::queue_closed")};
+      of_text<timed_out>("aethergraph::timed_out"), of_text<queue_closed>("aethergraph::queue_closed"),
+      of_text<circuit_open>("aethergraph::circuit_open"), of_text<service_error>("aethergraph::service_error"),
+      of_retry_after(), of_system_error(), of_bad_alloc()};
 };
 registry& known() {
   static registry& all = *new registry;  // for exceptions that are recorded while the process ends
@@ -83,7 +122,7 @@ std::string encode_failure(const std::exception_ptr& e) {
     o["type"] = "unknown";
     o["what"] = message_of(e);
   }
-  return boost::json::serialize(o);
+  return serialize_json(o);
 }
 
 std::exception_ptr decode_failure(std::string_view text) noexcept {
@@ -104,7 +143,5 @@ std::exception_ptr decode_failure(std::string_view text) noexcept {
     return std::current_exception();
   }
 }
-
-boost::json::value parse_json(std::string_view text) { return boost::json::parse(boost::json::string_view(text)); }
 
 }  // namespace aethergraph::detail

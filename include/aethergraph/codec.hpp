@@ -90,12 +90,15 @@ constexpr void check_codable() {
       "ag::never_recorded");
 }
 
+/// As it is recorded: every double comes back as it was, and strings may have any bytes. Errors: `option_error` for
+/// more than 1,000 levels.
+[[nodiscard]] std::string serialize_json(const boost::json::value& v);
 /// Errors: `boost::system::system_error` for text that is no JSON.
 [[nodiscard]] boost::json::value parse_json(std::string_view text);
 
 template <class T>
 inline constexpr codec_ops codec_ops_for{[](const void* value) {
-  return boost::json::serialize(boost::json::value(codec<T>::encode(*static_cast<const T*>(value))));
+  return serialize_json(codec<T>::encode(*static_cast<const T*>(value)));
 }, [](std::string_view json, void* into) {
   static_cast<result<T>*>(into)->emplace(codec<T>::decode(parse_json(json)));
 }};

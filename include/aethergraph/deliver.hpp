@@ -23,7 +23,7 @@ void deliver_json(run_store& store, std::string_view token, const std::string& j
 /// no answer to it, saying what would be. Thread safety: any thread.
 template <class T>
 void deliver(run_store& store, std::string_view token, const T& value) {
-  detail::deliver_json(store, token, boost::json::serialize(boost::json::value(codec<T>::encode(value))));
+  detail::deliver_json(store, token, detail::serialize_json(codec<T>::encode(value)));
 }
 inline void deliver(run_store& store, std::string_view token, const char* text) {
   deliver(store, token, std::string(text));

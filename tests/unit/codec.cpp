@@ -3,6 +3,7 @@
 #include <aethergraph/aethergraph.hpp>
 #include <aethergraph/durable.hpp>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -32,6 +33,10 @@ struct shape {
   friend bool operator==(const shape&, const shape&) = default;
 };
 BOOST_DESCRIBE_STRUCT(shape, (), (name, corners, centre, tags))
+struct tree {
+  std::vector<tree> children;
+};
+BOOST_DESCRIBE_STRUCT(tree, (), (children))
 enum class colour { red, green };
 BOOST_DESCRIBE_ENUM(colour, red, green)
 }  // namespace described
@@ -154,6 +159,51 @@ TEST_CASE("floating point numbers come back exactly, also those that JSON has no
   CHECK(text_of(std::numeric_limits<double>::infinity()) == "\"inf\"");
 }
 
+TEST_CASE("every double comes back as it was, wherever it stands") {
+  std::uint64_t bits = 1;
+  int wrong = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    bits = bits * 6364136223846793005ULL + 1442695040888963407ULL;
+    // Any bit pattern, and numbers of everyday size.
+    const double x = i % 2 == 0 ? std::bit_cast<double>(bits) : static_cast<double>(bits >> 11) * 0x1.0p-53 * 1e6;
+    const std::vector<double> back = there_and_back(std::vector<double>{x});
+    wrong += std::bit_cast<std::uint64_t>(back.at(0)) != std::bit_cast<std::uint64_t>(x) && !std::isnan(x);
+    if (std::isnan(x)) wrong += !std::isnan(back.at(0));
+  }
+  CHECK(wrong == 0);
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const std::vector<double> odd{1, inf, -inf, std::numeric_limits<double>::quiet_NaN(), -0.0};
+  const std::vector<double> back = there_and_back(odd);
+  REQUIRE(back.size() == odd.size());
+  CHECK(back[1] == inf);
+  CHECK(back[2] == -inf);
+  CHECK(std::isnan(back[3]));
+  CHECK(std::signbit(back[4]));
+  CHECK(text_of(odd) == "[1E0,1E9999,-1E9999,0E9999,-0E0]");
+  check_same(described::point{1, inf});
+  check_same(std::vector<std::string>{"NaN", "\\", "Infinity [", "\\\"Inf"});
+}
+
+TEST_CASE("strings of any bytes come back as they were") {
+  check_same(std::string("caf\xe9"));
+  check_same(std::vector<std::string>{"\xff\xfe", "\xc3"});
+  check_same(std::map<std::string, int>{{"\x80", 1}});
+}
+
+TEST_CASE("what is nested deeply comes back, and what is nested too deeply is refused before it is recorded") {
+  const auto nested = [](int levels) {
+    described::tree t;
+    for (int i = 1; i < levels; ++i) {
+      described::tree outer;
+      outer.children.push_back(std::move(t));
+      t = std::move(outer);
+    }
+    return t;
+  };
+  CHECK(there_and_back(nested(400)).children.size() == 1);
+  CHECK_THROWS_WITH(text_of(nested(600)), "a value has more than 1000 levels, one in another, and cannot be recorded");
+}
+
 TEST_CASE("nothing is null") {
   CHECK(ag::detail::find_codec_ops<void>()->encode(nullptr) == "null");
   ag::result<void> r;
@@ -209,6 +259,13 @@ TEST_CASE("failures come back as what they were, if that is known") {
   CHECK(is(std::out_of_range("no"), any));
   CHECK(is(ag::timed_out("late"), any));
   CHECK(is(unreachable("host"), any));
+  CHECK(is(ag::circuit_open("open"), any));
+  CHECK(is(ag::service_error("none"), any));
+  CHECK(is(std::bad_alloc(), any));
+  CHECK(is(ag::retry_after(std::chrono::seconds(3), "later"),
+      [](const ag::retry_after& e) { return e.delay() == std::chrono::seconds(3); }));
+  CHECK(is(std::system_error(std::make_error_code(std::errc::timed_out), "reading"),
+      [](const std::system_error& e) { return e.code() == std::errc::timed_out; }));
   CHECK(is(quota_exceeded(5), [](const quota_exceeded& e) { return e.limit == 5; }));
   CHECK(
       is(ag::recorded_error("some_type", "text"), [](const ag::recorded_error& e) { return e.type() == "some_type"; }));

@@ -350,6 +350,23 @@ TEST_CASE("a run that fails throws the same now and whenever it is asked for aga
   for (int i = 0; i < 2; ++i) CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::recorded_error);
 }
 
+TEST_CASE("a recorded value that is no result in this program is told with its place") {
+  bool is_text = true;
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const ag::tool text{"draw", [] { return std::string("seven"); }};
+    const ag::tool number{"draw", [] { return 7; }};
+    if (is_text) co_await text();
+    else co_await number();
+    co_return co_await square(1);
+  }};
+  ag::memory_store store;
+  interrupt(store, 1, agent());
+  is_text = false;
+  CHECK_THROWS_WITH(ag::run(agent(), durable(store)),
+      Contains("run 'a': what was recorded of 'draw' at '0' is no result of it in this program") &&
+          Contains("\"seven\""));
+}
+
 TEST_CASE("the arguments of the run itself are redacted, too") {
   ag::memory_store store;
   ag::run_options o = durable(store);

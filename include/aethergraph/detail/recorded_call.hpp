@@ -28,6 +28,7 @@ class recorded_call : journal_event {
   static void turn_came(journal_event& e, const fact* replayed) noexcept;
   static void released(journal_event& e) noexcept;
   void replay(const fact& f);
+  void restore(const fact& f);
   [[nodiscard]] fact make_fact();
 
   call_control& control_;
