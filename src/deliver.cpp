@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "aethergraph/detail/asked_question.hpp"
 #include "aethergraph/wait_event.hpp"
 
@@ -9,9 +12,13 @@ namespace aethergraph::detail {
 
 void deliver_json(run_store& store, std::string_view token, const std::string& json) {
   const std::string_view id = token.substr(0, token.rfind('@'));
-  if (store.find(id))
-    for (const question& q : store.questions(id))
-      if (q.token == token) check_answer(q, json);
+  const auto check = [&](const std::vector<question>& all) {
+    const auto asked = std::ranges::find(all, token, &question::token);
+    if (asked == all.end()) return false;
+    check_answer(*asked, json);
+    return true;
+  };
+  if (!store.find(id) || !check(store.questions(id))) static_cast<void>(check(store.questions()));
   store.answer(token, json);
 }
 

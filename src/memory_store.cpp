@@ -26,8 +26,13 @@ struct memory_store::run {
 /// All of it under the mutex of the store, also what the client is told, so that none is told once it is gone.
 class memory_store::journal final : public run_journal {
  public:
-  journal(memory_store& s, std::shared_ptr<run> r) : store_(s), run_(std::move(r)), info_(run_->info) {}
+  /// `client`: null of a run that has ended, and is only read.
+  journal(memory_store& s, std::shared_ptr<run> r, store_client* client)
+      : store_(s), run_(std::move(r)), info_(run_->info), has_it_(client != nullptr) {
+    if (has_it_) run_->client = client;
+  }
   ~journal() override {
+    if (!has_it_) return;
     const std::lock_guard lock(store_.mutex_);
     run_->client = nullptr;
     run_->info.owner.clear();
@@ -90,6 +95,7 @@ class memory_store::journal final : public run_journal {
   memory_store& store_;
   const std::shared_ptr<run> run_;
   const stored_run info_;
+  const bool has_it_;
   std::uint64_t written_ = 0;
   bool has_failed_ = false;
 };
@@ -136,14 +142,14 @@ std::unique_ptr<run_journal> memory_store::open(const run_claim& claim, store_cl
     found = runs_.insert(runs_.end(), std::move(made));
   }
   run& r = **found;
+  if (has_ended(r.info.status)) return std::make_unique<journal>(*this, *found, nullptr);
   if (r.client) throw run_busy(fmt::format("run '{}' is being executed, by this process", claim.id));
-  auto j = std::make_unique<journal>(*this, *found);
-  r.client = &client;
+  auto j = std::make_unique<journal>(*this, *found, &client);
   r.info.owner = "this process";
-  if (!has_ended(r.info.status)) r.info.slots = claim.slots;
+  r.info.slots = claim.slots;
   ++r.info.epoch;
   r.info.due.reset();
-  if (r.info.status == run_status::parked) r.info.status = run_status::running;
+  r.info.status = run_status::running;
   return j;
 }
 

@@ -66,7 +66,10 @@ std::string parse_answer(const question& q, std::string_view typed) {
       return text(typed);
     case question_kind::event:
       static_cast<void>(json::parse(json::string_view(typed), failure));
-      return failure ? text(typed) : std::string(typed);
+      if (!failure) return std::string(typed);
+      if (!typed.empty() && std::string_view("{[\"").find(typed.front()) != std::string_view::npos)
+        throw option_error(fmt::format("'{}' begins as JSON does, and is none ({})", typed, failure.message()));
+      return text(typed);
     case question_kind::text:
       break;
   }

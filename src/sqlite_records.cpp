@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_from.hpp>
 #include <boost/json/value_to.hpp>
 #include <tuple>
 
+#include "aethergraph/codec.hpp"
 #include "sqlite_lease.hpp"
 
 namespace aethergraph::detail {
@@ -31,14 +31,24 @@ enum field : std::int64_t { arguments_field = 1, value_field = 2 };
 [[nodiscard]] std::string to_json(const std::vector<std::string>& choices) {
   return boost::json::serialize(boost::json::value_from(choices));
 }
+[[noreturn]] void refuse_foreign(const sqlite_database& db, std::string_view what) {
+  throw store_error(fmt::format("'{}' was changed by somebody else: it has '{}' where a store writes something else",
+      db.path(), what.substr(0, 100)));
+}
+/// A number of the file as what it has to be.
+template <class E>
+[[nodiscard]] E enumerator(const sqlite_database& db, std::int64_t n, E first, E last) {
+  if (n < static_cast<std::int64_t>(first) || n > static_cast<std::int64_t>(last))
+    refuse_foreign(db, std::to_string(n));
+  return static_cast<E>(n);
+}
 /// A text of the file as what it has to be.
 template <class T>
 [[nodiscard]] T read_json(const sqlite_database& db, const std::string& json) {
   try {
-    return boost::json::value_to<T>(boost::json::parse(json));
+    return boost::json::value_to<T>(parse_json(json));
   } catch (const boost::system::system_error&) {
-    throw store_error(fmt::format("'{}' was changed by somebody else: it has '{}' where a store writes something else",
-        db.path(), json.substr(0, 100)));
+    refuse_foreign(db, json);
   }
 }
 
@@ -78,7 +88,8 @@ template <class T>
     const sqlite_database& db, const std::string& json, sqlite_time made) {
   std::vector<recorded_phase> phases;
   for (const auto& [what, since] : read_json<std::vector<std::pair<int, std::int64_t>>>(db, json))
-    phases.push_back({static_cast<node_phase>(what), to_time(to_integer(made) + since)});
+    phases.push_back(
+        {enumerator(db, what, node_phase::dependencies, node_phase::body), to_time(to_integer(made) + since)});
   return phases;
 }
 
@@ -91,7 +102,7 @@ template <class T>
   "r.number "
 
 /// But for who executes it.
-[[nodiscard]] sqlite_run read_run(const sqlite_rows& r) {
+[[nodiscard]] sqlite_run read_run(const sqlite_database& db, const sqlite_rows& r) {
   sqlite_run run{.number = r.integer(0), .info = {}, .owner = r.text(8)};
   stored_run& i = run.info;
   i.id = r.text(1);
@@ -99,7 +110,7 @@ template <class T>
   i.version = r.text(3);
   i.arguments = r.text(4);
   i.structure = r.text(5);
-  i.status = static_cast<run_status>(r.integer(6));
+  i.status = enumerator(db, r.integer(6), run_status::running, run_status::cancelled);
   i.outcome = r.text(7);
   i.epoch = static_cast<std::uint64_t>(r.integer(9));
   i.created = to_time(r.integer(10));
@@ -175,7 +186,7 @@ std::vector<stored_run> read_runs(sqlite_database& db) {
   std::map<std::string, std::string> known;  // a process has many runs, and is asked for once
   sqlite_rows rows = db.query(AETHERGRAPH_RUN "order by r.number");
   while (rows.next()) {
-    sqlite_run run = read_run(rows);
+    sqlite_run run = read_run(db, rows);
     if (!run.owner.empty()) {
       const auto [at, is_new] = known.try_emplace(run.owner);
       if (is_new) at->second = who_has(run.owner);
@@ -189,7 +200,7 @@ std::vector<stored_run> read_runs(sqlite_database& db) {
 std::optional<sqlite_run> find_run(sqlite_database& db, std::string_view id) {
   sqlite_rows rows = db.query(AETHERGRAPH_RUN "where r.id = ?1", id);
   if (!rows.next()) return std::nullopt;
-  sqlite_run run = read_run(rows);
+  sqlite_run run = read_run(db, rows);
   if (!run.owner.empty()) run.info.owner = who_has(run.owner);
   return run;
 }
@@ -220,8 +231,8 @@ std::vector<fact> read_facts(sqlite_database& db, std::int64_t run, std::size_t 
   while (r.next()) {
     fact& f = all.emplace_back();
     f.number = static_cast<std::uint64_t>(r.integer(0));
-    f.kind = static_cast<fact_kind>(r.integer(1));
-    f.state = static_cast<node_state>(r.integer(2));
+    f.kind = enumerator(db, r.integer(1), fact_kind::call, fact_kind::answer);
+    f.state = enumerator(db, r.integer(2), node_state::waiting, node_state::skipped);
     f.attempts = static_cast<int>(r.integer(3));
     f.path = r.text(4);
     f.name = r.text(5);
@@ -275,7 +286,8 @@ std::int64_t sqlite_tools::number(sqlite_database& db, const std::string& name, 
 
 opened_run open_run(sqlite_database& db, const run_claim& claim, const std::string& owner) {
   std::optional<sqlite_run> known = find_run(db, claim.id);
-  if (known && !known->info.owner.empty())
+  const bool is_for_reading = known && has_ended(known->info.status);
+  if (known && !is_for_reading && !known->info.owner.empty())
     throw run_busy(fmt::format("'{}': run '{}' is being executed, by {}", db.path(), claim.id, known->info.owner));
   if (!known) {
     check_lengths(db, claim);
@@ -283,17 +295,17 @@ opened_run open_run(sqlite_database& db, const run_claim& claim, const std::stri
     known = find_run(db, claim.id);
   }
   const std::int64_t number = known->number;
-  // A process that was taken for dead, and is not, is told.
-  if (!known->owner.empty()) signal(db, number);
-  db.execute(
-      "update run set epoch = epoch + 1, owner = ?2, due = null, "
-      "status = case status when ?3 then ?4 else status end, "
-      "slots = case when status in (?3, ?4) then ?5 else slots end where number = ?1",
-      number, owner, static_cast<int>(run_status::parked), static_cast<int>(run_status::running), claim.slots);
   sqlite_rows last =
       db.query("select max(key) from fact where key between ?1 and ?2", first_key(number), last_key(number));
   last.next();
   const std::int64_t last_place = last.is_null(0) ? 0 : last.integer(0) - first_key(number);
+  if (is_for_reading) return {.before = *std::move(known), .epoch = 0, .last_place = last_place};
+  // A process that was taken for dead, and is not, is told.
+  if (!known->owner.empty()) signal(db, number);
+  db.execute(
+      "update run set epoch = epoch + 1, owner = ?2, due = null, "
+      "status = case status when ?3 then ?4 else status end, slots = ?5 where number = ?1",
+      number, owner, static_cast<int>(run_status::parked), static_cast<int>(run_status::running), claim.slots);
   return {
       .before = *std::move(known), .epoch = static_cast<std::int64_t>(known->info.epoch) + 1, .last_place = last_place};
 }

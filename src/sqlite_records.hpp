@@ -59,7 +59,7 @@ class sqlite_tools {
 /// A run that this process has opened.
 struct opened_run {
   sqlite_run before;
-  std::int64_t epoch = 0;
+  std::int64_t epoch = 0;       // 0: it has ended, and is only read
   std::int64_t last_place = 0;  // of its facts
 };
 [[nodiscard]] opened_run open_run(sqlite_database& db, const run_claim& claim, const std::string& owner);

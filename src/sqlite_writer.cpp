@@ -229,13 +229,14 @@ sqlite_journal::sqlite_journal(sqlite_writer& w, sqlite_reader& r, const run_cla
     : writer_(w), reader_(r), client_(client) {
   const auto work = [&](sqlite_database& db) { run_ = open_run(db, claim, lease_.owner()); };
   writer_.transact(work, [this](bool is_committed) {
-    if (!is_committed) return;
+    if (!is_committed || run_.epoch == 0) return;
     place_ = run_.last_place;
     writer_.open_.insert_or_assign(run_.before.number, this);
   });
 }
 
 sqlite_journal::~sqlite_journal() {
+  if (run_.epoch == 0) return;
   const auto work = [this](sqlite_database& db) { release_run(db, run_.before.number, run_.epoch); };
   try {
     writer_.transact(work, [this](bool) {

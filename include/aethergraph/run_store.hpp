@@ -174,8 +174,8 @@ class run_store {
 
   // --- for runs
   /// Opens the run with the id of the claim, or makes one of the claim. Whether a run that was there is the same
-  /// program with the same arguments is for the caller to see. One that is done, failed or cancelled can be opened,
-  /// too; then nothing is to be written. Blocks until the store has answered.
+  /// program with the same arguments is for the caller to see. One that is done, failed or cancelled can be opened
+  /// by any number at a time, to be read: nothing is to be written then. Blocks until the store has answered.
   /// Errors: `run_busy` while a process that lives executes it.
   [[nodiscard]] virtual std::unique_ptr<run_journal> open(const run_claim& claim, store_client& client) = 0;
 

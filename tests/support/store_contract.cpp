@@ -351,6 +351,11 @@ void keeps_what_a_run_has_come_to(ag::run_store& s) {
   CHECK(j->info().status == ag::run_status::done);
   CHECK(j->info().outcome == "42");
   CHECK(s.find("a").value().status == ag::run_status::done);
+  recording_client also;
+  const auto beside = s.open(claim_of("a"), also);
+  CHECK(beside->info().outcome == "42");
+  CHECK(s.find("a").value().owner.empty());
+  CHECK(s.find("a").value().epoch == 1);
 }
 
 void has_a_parked_run_run_when_it_is_opened(ag::run_store& s) {

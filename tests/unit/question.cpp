@@ -180,6 +180,13 @@ TEST_CASE("a run waits for events by their names") {
   CHECK_THROWS_AS(ag::run(agent()), ag::error);
 }
 
+TEST_CASE("an answer to an event that begins as JSON does is JSON") {
+  const ag::question q{.kind = ag::question_kind::event, .prompt = "paid"};
+  CHECK(ag::parse_answer(q, R"({"cents":1})") == R"({"cents":1})");
+  CHECK(ag::parse_answer(q, "by card") == "\"by card\"");
+  CHECK_THROWS_AS(ag::parse_answer(q, R"({"cents":1,)"), ag::option_error);
+}
+
 TEST_CASE("a sleep until a time of day parks the run, and is over when that has come") {
   ag::memory_store store;
   ag::memory_channel channel;

@@ -222,8 +222,12 @@ TEST_CASE("A run fails when it comes upon damage") {
 TEST_CASE("What no store writes is refused where it is read") {
   const test::store_file file;
   make_run(file.path(), 1);
-  test::sql(file.path()).execute("update fact set phases = '[[1]]'");
-  CHECK_THAT(complaint_of(file.path()), Contains(file.path()) && Contains("it has '[[1]]' where a store writes"));
+  const auto [change, what] = GENERATE(table<std::string, std::string>({{"update fact set phases = '[[1]]'", "[[1]]"},
+      {"update fact set phases = '[[99,0]]'", "99"}, {"update fact set kind = 0", "0"},
+      {"update fact set state = -1", "-1"}, {"update run set status = 77", "77"}}));
+  test::sql(file.path()).execute(change);
+  CHECK_THAT(
+      complaint_of(file.path()), Contains(file.path()) && Contains("it has '" + what + "' where a store writes"));
 }
 
 TEST_CASE("Of a damaged write-ahead log counts what is whole, in the order of writing") {
