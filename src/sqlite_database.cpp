@@ -81,7 +81,7 @@ int sqlite_database::wait(void* self, int count) noexcept {
   auto& db = *static_cast<sqlite_database*>(self);
   const auto now = steady_clock::now();
   if (count == 0) db.busy_since_ = now;
-  if (now - db.busy_since_ >= db.busy_timeout_) return 0;
+  if (std::chrono::floor<std::chrono::milliseconds>(now - db.busy_since_) >= db.busy_timeout_) return 0;
   std::this_thread::sleep_for(std::chrono::microseconds(std::min(100 * (count + 1), 2000)));
   return 1;
 }
@@ -94,7 +94,8 @@ void sqlite_database::fail(int code) const {
         return "has no room: the disk is full, or max_bytes is reached. What was committed is safe; make room and "
                "resume the runs";
       case SQLITE_READONLY:
-        return "cannot be written: this user needs the right to write the file and its directory";
+        return "cannot be written: this user needs the right to write the file, its directory, and the files "
+               "beside it that end in -wal and -shm";
       case SQLITE_CANTOPEN:
         return "cannot be opened: its directory must exist, and this user needs the right to write in it, since SQLite "
                "has two more files beside it";

@@ -371,6 +371,15 @@ std::int64_t answer_question(sqlite_database& db, std::string_view token, std::s
   return run;
 }
 
+namespace {
+/// A process that was taken for dead, and is not, must not go on with a run that is changed.
+void disown(sqlite_database& db, const sqlite_run& run) {
+  if (run.owner.empty()) return;
+  signal(db, run.number);
+  db.execute("update run set epoch = epoch + 1, owner = null where number = ?1", run.number);
+}
+}  // namespace
+
 std::int64_t cancel_run(sqlite_database& db, std::string_view id) {
   const sqlite_run run = existing_run(db, id);
   if (has_ended(run.info.status))
@@ -378,6 +387,7 @@ std::int64_t cancel_run(sqlite_database& db, std::string_view id) {
   db.execute("update run set cancel_requested = 1 where number = ?1", run.number);
   signal(db, run.number);
   if (run.info.owner.empty()) {
+    disown(db, run);
     db.execute("update run set changed = ?2 where number = ?1", run.number, to_integer(now()));
     end_run(db, run.number, run_status::cancelled, "", std::nullopt);
   }
@@ -385,7 +395,9 @@ std::int64_t cancel_run(sqlite_database& db, std::string_view id) {
 }
 
 void forget_facts(sqlite_database& db, std::string_view id, const std::vector<std::uint64_t>& facts) {
-  const std::int64_t run = idle_run(db, id).number;
+  const sqlite_run idle = idle_run(db, id);
+  disown(db, idle);
+  const std::int64_t run = idle.number;
   const std::string numbers = as_json(facts);
   db.execute(
       "delete from question where run = ?1 and path in (select path from fact where key between ?2 and ?3 and "
@@ -424,8 +436,10 @@ void fork_run(
 
 void restate_run(sqlite_database& db, const run_claim& claim) {
   check_lengths(db, claim);
-  db.execute("update detail set program = ?2, version = ?3, arguments = ?4, structure = ?5 where run = ?1",
-      idle_run(db, claim.id).number, claim.program, claim.version, claim.arguments, claim.structure);
+  const sqlite_run idle = idle_run(db, claim.id);
+  disown(db, idle);
+  db.execute("update detail set program = ?2, version = ?3, arguments = ?4, structure = ?5 where run = ?1", idle.number,
+      claim.program, claim.version, claim.arguments, claim.structure);
 }
 
 void erase_run(sqlite_database& db, std::string_view id) {

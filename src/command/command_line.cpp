@@ -29,24 +29,27 @@ LOOKING
 
 ACTING
   answer TOKEN VALUE            answers a question; a parked run goes on when its id is run again
-  rerun RUN [SELECTOR…] [--accept-changes]
+  rerun RUN [SELECTOR…] [--failed] [--accept-changes]
                                 forgets nodes and what depends on them, so that they are computed anew when the id
-                                is run again; a selector is "tool:PREFIX", an id such as load#3, or a path
+                                is run again; a selector is "tool:PREFIX", an id such as load#3, or a path; with
+                                neither a selector nor --failed nothing is forgotten, and the run is only opened again
   cancel RUN                    stops a run for good
   prune [--older-than 30d] [--status STATUS]…
                                 removes runs that have not changed for so long (s, m, h or d): those that are
                                 done, failed or cancelled, or those of the given status only
 
-OPTIONS
+OPTIONS, each also as --NAME=VALUE
   --store FILE       the store; else the variable AETHERGRAPH_STORE, else runs.db. It is never made by looking.
   --json             one JSON document in place of text; of events, one in each line
   --follow           goes on until the run has ended
+  --failed           all calls that have failed are selected
   --accept-changes   at its next run, the structure of the graph and the versions of tools may have changed; nodes that
                      did are computed anew, too
-  --help             this text
+  --help, -h         this text
+  --                 what follows is no option, such as an answer that begins with --
 
 STATUSES
-  running, parked, done, failed, cancelled
+  running, parked, done, failed, cancelled; interrupted is said of one that is running, but nobody executes it
 
 EXIT STATUS
   0 done; 1 it cannot be done, for the reason that is told; 2 wrong usage
@@ -71,7 +74,7 @@ constexpr command commands[] = {
     {"events", 1, 1, "events RUN [--follow]", " --follow "},
     {"questions", 0, 0, "questions", ""},
     {"answer", 2, 2, "answer TOKEN VALUE", ""},
-    {"rerun", 1, any, "rerun RUN [SELECTOR...] [--accept-changes]", " --accept-changes "},
+    {"rerun", 1, any, "rerun RUN [SELECTOR...] [--failed] [--accept-changes]", " --failed --accept-changes "},
     {"cancel", 1, 1, "cancel RUN", ""},
     {"prune", 0, 0, "prune [--older-than 30d] [--status STATUS]...", " --older-than --status "},
 };
@@ -101,7 +104,9 @@ run_status parse_status(std::string_view text) {
   for (const run_status s :
       {run_status::running, run_status::parked, run_status::done, run_status::failed, run_status::cancelled})
     if (to_string(s) == text) return s;
-  throw usage_error(fmt::format("--status {}: it must be running, parked, done, failed or cancelled", text));
+  if (text == "interrupted") return run_status::running;  // of which only those are meant that nobody executes
+  throw usage_error(
+      fmt::format("--status {}: it must be interrupted, running, parked, done, failed or cancelled", text));
 }
 
 }  // namespace
@@ -112,17 +117,22 @@ command_line parse(const std::vector<std::string>& arguments) {
   std::vector<std::string> given;  // options that not all commands have
   bool is_after_options = false;
   for (auto a = arguments.begin(); a != arguments.end(); ++a) {
-    const std::string& option = *a;
-    if (is_after_options || !option.starts_with("--")) {
-      (line.name.empty() ? line.name : line.operands.emplace_back()) = option;
+    if (is_after_options || (!a->starts_with("--") && *a != "-h")) {
+      (line.name.empty() ? line.name : line.operands.emplace_back()) = *a;
       continue;
     }
-    const auto value = [&]() -> const std::string& {
+    const std::size_t equals = a->find('=');
+    const std::string option = a->substr(0, equals);
+    const bool has_value = equals != std::string::npos;
+    bool is_value_read = false;
+    const auto value = [&]() -> std::string {
+      is_value_read = true;
+      if (has_value) return a->substr(equals + 1);
       if (std::next(a) == arguments.end()) throw usage_error(fmt::format("{}: its value is missing", option));
       return *++a;
     };
     if (option == "--") is_after_options = true;
-    else if (option == "--help") return line.name = "help", line;
+    else if (option == "--help" || option == "-h") return line.name = "help", line;
     else if (option == "--store") line.store = value();
     else if (option == "--json") line.wants_json = true;
     else {
@@ -131,11 +141,13 @@ command_line parse(const std::vector<std::string>& arguments) {
         line.format = option.substr(2);
       else if (option == "--follow") line.follows = true;
       else if (option == "--accept-changes") line.accepts_changes = true;
+      else if (option == "--failed") line.wants_failed = true;
       else if (option == "--trace") line.trace = value();
       else if (option == "--older-than") line.older_than = parse_age(value());
       else if (option == "--status") line.statuses.push_back(parse_status(value()));
       else throw usage_error(fmt::format("{}: there is no such option; see aethergraph --help", option));
     }
+    if (has_value && !is_value_read) throw usage_error(fmt::format("{}: it takes no value", option));
   }
   if (line.name.empty()) throw usage_error("a command is missing; it must be one of: " + names_of_commands());
   if (line.name == "help") return line;

@@ -26,6 +26,7 @@ struct command_line {
   std::string trace;   // a file
   bool follows = false;
   bool accepts_changes = false;
+  bool wants_failed = false;
   std::chrono::seconds older_than = std::chrono::days{30};
   std::vector<run_status> statuses;
 };

@@ -21,7 +21,7 @@ namespace aethergraph::command {
 
 namespace {
 
-void print_json(const boost::json::value& v) { fmt::print("{}\n", boost::json::serialize(v)); }
+void print_json(const boost::json::value& v) { fmt::print("{}\n", detail::serialize_json(v)); }
 
 /// A store that is there: to look at one must not make it.
 class existing_store {
@@ -48,6 +48,13 @@ class existing_store {
   sqlite_store store_;
 };
 
+/// In one line, and all of it: to be copied.
+std::string whole(std::string_view name) { return one_line(name, std::string_view::npos); }
+
+void flush() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw error("what was to be printed cannot be written");
+}
+
 bool has_ended(run_status s) noexcept { return s != run_status::running && s != run_status::parked; }
 
 std::vector<question> open_questions(run_store& store, const std::string& run = {}) {
@@ -67,7 +74,7 @@ void runs(const command_line& line, existing_store& store) {
   if (line.wants_json) return print_json(json_of(all));
   std::vector<std::vector<std::string>> rows{{"RUN", "PROGRAM", "STATUS", "MADE", "CHANGED", "OUTCOME"}};
   for (const stored_run& r : all)
-    rows.push_back({one_line(r.id), one_line(r.program), standing_of(r), text_of(r.created), text_of(r.changed),
+    rows.push_back({whole(r.id), one_line(r.program), standing_of(r), text_of(r.created), text_of(r.changed),
         one_line(r.outcome, 40)});
   fmt::print("{}", table(rows));
 }
@@ -82,17 +89,18 @@ void show(const command_line& line, existing_store& store) {
     v.as_object()["facts"] = store->facts(r.id).size();
     return print_json(v);
   }
-  std::vector<std::vector<std::string>> rows{{"run", one_line(r.id)}, {"program", one_line(r.program)}};
+  std::vector<std::vector<std::string>> rows{{"run", whole(r.id)}, {"program", one_line(r.program)}};
   if (!r.version.empty()) rows.push_back({"version", one_line(r.version)});
   rows.push_back({"arguments", one_line(r.arguments, 200)});
   rows.push_back({"status", standing_of(r) + (r.cancel_requested && !has_ended(r.status) ? ", to be cancelled" : "")});
   rows.push_back({"made", text_of(r.created)});
   rows.push_back({"changed", text_of(r.changed)});
   if (r.due) rows.push_back({"goes on", text_of(*r.due) + " at the latest"});
-  if (!r.forked_from.empty()) rows.push_back({"copy of", one_line(r.forked_from)});
+  if (!r.forked_from.empty()) rows.push_back({"copy of", whole(r.forked_from)});
   if (!r.outcome.empty()) rows.push_back({"outcome", one_line(r.outcome, 200)});
   for (const question& q : asked)
-    rows.push_back({"question", fmt::format("{}: {} ({})", q.token, one_line(q.prompt), valid_answers(q))});
+    rows.push_back(
+        {"question", fmt::format("{}: {} ({})", whole(q.token), one_line(q.prompt), one_line(valid_answers(q)))});
   fmt::print("{}\n{}", table(rows), graph.pretty());
 }
 
@@ -147,7 +155,7 @@ void events(const command_line& line, existing_store& store) {
     const bool is_last = !line.follows || has_ended(store.find(line.operands[0]).status);  // before its last facts
     const std::vector<fact> more = store->facts(store.find(line.operands[0]).id, seen);
     for (const fact& f : more) print_event(f, line.wants_json);
-    std::fflush(stdout);
+    flush();
     if (is_last) return;
     seen += more.size();
     std::this_thread::sleep_for(std::chrono::milliseconds{100});
@@ -159,7 +167,8 @@ void questions(const command_line& line, existing_store& store) {
   if (line.wants_json) return print_json(json_of(all));
   std::vector<std::vector<std::string>> rows{{"TOKEN", "QUESTION", "ANSWER", "UNTIL"}};
   for (const question& q : all)
-    rows.push_back({q.token, one_line(q.prompt), one_line(valid_answers(q)), q.deadline ? text_of(*q.deadline) : "-"});
+    rows.push_back(
+        {whole(q.token), one_line(q.prompt), one_line(valid_answers(q)), q.deadline ? text_of(*q.deadline) : "-"});
   fmt::print("{}", table(rows));
 }
 
@@ -173,17 +182,24 @@ void answer(const command_line& line, existing_store& store) {
   store->answer(token, json);
   const bool is_executed = !store.find(asked->run_id).owner.empty();
   if (line.wants_json) print_json(boost::json::object{{"token", token}, {"answered", true}});
-  else if (is_executed) fmt::print("answered; run '{}' has been told\n", asked->run_id);
-  else fmt::print("answered; run '{}' goes on when its id is run again\n", asked->run_id);
+  else if (is_executed) fmt::print("answered; run '{}' has been told\n", whole(asked->run_id));
+  else fmt::print("answered; run '{}' goes on when its id is run again\n", whole(asked->run_id));
 }
 
 void rerun_nodes(const command_line& line, existing_store& store) {
   const std::string id = store.find(line.operands[0]).id;
-  const std::vector<std::string_view> selectors(line.operands.begin() + 1, line.operands.end());
+  std::vector<std::string_view> selectors(line.operands.begin() + 1, line.operands.end());
+  std::vector<fact> failed;
+  if (line.wants_failed) {
+    failed = store->facts(id);
+    std::erase_if(failed, [](const fact& f) { return f.kind != fact_kind::call || f.state != node_state::failed; });
+    if (failed.empty()) throw store_error(fmt::format("--failed: no call of run '{}' has failed", whole(id)));
+    for (const fact& f : failed) selectors.push_back(f.path);
+  }
   const std::vector<fact> forgotten = rerun(*store, id, selectors, {.accept_changes = line.accepts_changes});
   if (line.wants_json) return print_json(json_of(forgotten));
-  for (const fact& f : forgotten) fmt::print("forgotten: {} {}\n", f.path, one_line(f.name));
-  fmt::print("run '{}' computes the rest when its id is run again\n", id);
+  for (const fact& f : forgotten) fmt::print("forgotten: {} {}\n", whole(f.path), one_line(f.name));
+  fmt::print("run '{}' computes the rest when its id is run again\n", whole(id));
 }
 
 void cancel(const command_line& line, existing_store& store) {
@@ -202,16 +218,25 @@ void prune(const command_line& line, existing_store& store) {
     const bool is_meant =
         line.statuses.empty() ? has_ended(r.status) : std::ranges::find(line.statuses, r.status) != line.statuses.end();
     if (!is_meant || r.changed > newest || !r.owner.empty()) continue;
-    store->erase(r.id);
-    removed.push_back(r);
+    try {
+      store->erase(r.id);
+      removed.push_back(r);
+    } catch (const store_error&) {
+      // Another process has been first, or executes it by now.
+      const std::optional<stored_run> now = store->find(r.id);
+      if (now && now->owner.empty()) throw;
+    }
   }
   if (line.wants_json) return print_json(json_of(removed));
-  for (const stored_run& r : removed) fmt::print("removed: {}\n", r.id);
+  for (const stored_run& r : removed) fmt::print("removed: {}\n", whole(r.id));
   fmt::print("{} run{} removed\n", removed.size(), removed.size() == 1 ? "" : "s");
 }
 
 void execute(const command_line& line) {
-  if (line.name == "help") return fmt::print("{}", help);
+  if (line.name == "help") {
+    fmt::print("{}", help);
+    return flush();
+  }
   existing_store store(line.store);
   using function = void (*)(const command_line&, existing_store&);
   constexpr std::pair<std::string_view, function> functions[] = {{"runs", runs}, {"show", show}, {"graph", graph},
@@ -219,7 +244,7 @@ void execute(const command_line& line) {
       {"answer", answer}, {"rerun", rerun_nodes}, {"cancel", cancel}, {"prune", prune}};
   for (const auto& [name, fn] : functions)
     if (name == line.name) fn(line, store);
-  if (std::fflush(stdout) != 0) throw error("what was to be printed cannot be written");
+  flush();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "aethergraph/codec.hpp"
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/utf8.hpp"
 
@@ -26,9 +27,12 @@ json::value text_or_null(std::string_view text) {
 /// What was recorded as JSON.
 json::value recorded(std::string_view text) {
   if (text.empty()) return nullptr;
-  boost::system::error_code failure;
-  json::value v = json::parse(text, failure);
-  return failure ? json::value(detail::valid_utf8(text)) : v;
+  const std::string readable = detail::valid_utf8(text);
+  try {
+    return detail::parse_json(readable);
+  } catch (const boost::system::system_error&) {
+    return json::value(readable);
+  }
 }
 json::value time_or_null(std::chrono::system_clock::time_point t) {
   if (t == std::chrono::system_clock::time_point()) return nullptr;

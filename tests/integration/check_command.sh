@@ -62,8 +62,16 @@ expect 2 "--all: there is no such option; see aethergraph --help" runs --all
 expect 2 "--dot: 'timeline' has no such option; it is: aethergraph timeline RUN [--gantt|--trace FILE]" timeline x --dot
 expect 2 "--store: its value is missing" runs --store
 expect 2 "--older-than 3w: it must be a number and s, m, h or d, such as 30d" prune --older-than 3w
-expect 2 "--status over: it must be running, parked, done, failed or cancelled" prune --status over
+expect 2 "--status over: it must be interrupted, running, parked, done, failed or cancelled" prune --status over
+expect 2 "--json: it takes no value" runs --json=yes
 expect 0 "SYNOPSIS" --help
+expect 0 "SYNOPSIS" -h
+expect 0 "0 runs removed" --store=runs.db prune --older-than=1d --status=interrupted
+for words in --help runs "events nightly-7"; do
+  # shellcheck disable=SC2086
+  "$aethergraph" $words > /dev/full 2> said && fail "aethergraph $words > /dev/full has succeeded"
+  grep -qF "cannot be written" said || fail "aethergraph $words > /dev/full says: $(cat said)"
+done
 for run in show graph timeline explain events cancel rerun; do
   expect 1 "there is no run 'none'; \`aethergraph runs\` lists those that are" $run none
 done
@@ -133,8 +141,10 @@ assert len({f['number'] for f in facts}) == len(facts), facts" || fail "not all 
 
 # --- computing anew, cancelling, removing
 expect 1 "'tool:none' selects nothing of run 'build-1'" rerun build-1 tool:none
+expect 1 "--failed: no call of run 'nightly-7' has failed" rerun nightly-7 --failed
+expect 0 "forgotten: :publish#4 publish" rerun build-1 --failed
 expect 0 "forgotten: :first fetch" rerun build-1 first
-grep -qF "forgotten: :publish#4 publish" out || fail "what depends on a node is not forgotten: $(cat out)"
+grep -qF "forgotten: :add#3 add" out || fail "what depends on a node is not forgotten: $(cat out)"
 expect_json "v['status'] == 'running' and v['facts'] == 2" show build-1
 expect 0 "build-1    build    interrupted" runs
 expect 0 "cancelled" cancel build-1

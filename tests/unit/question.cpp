@@ -181,7 +181,9 @@ TEST_CASE("a run waits for events by their names") {
 }
 
 TEST_CASE("an answer to an event that begins as JSON does is JSON") {
-  const ag::question q{.kind = ag::question_kind::event, .prompt = "paid"};
+  ag::question q;
+  q.kind = ag::question_kind::event;
+  q.prompt = "paid";
   CHECK(ag::parse_answer(q, R"({"cents":1})") == R"({"cents":1})");
   CHECK(ag::parse_answer(q, "by card") == "\"by card\"");
   CHECK_THROWS_AS(ag::parse_answer(q, R"({"cents":1,)"), ag::option_error);
