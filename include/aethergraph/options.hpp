@@ -78,8 +78,8 @@ struct run_options {
   aethergraph::logger* logger = nullptr;
   /// Objects for `ctx.service<T>()`, before those of the outer run and the runtime.
   aethergraph::services* services = nullptr;
-  /// Changes what is recorded of a durable run: called with the name of a tool, and the JSON of its arguments, its
-  /// result or its failure. What it leaves is what comes back when the run is resumed.
+  /// Changes what is recorded of a durable run: called with the name of a tool, or of the run itself, and the JSON of
+  /// its arguments, its result or its failure. What it leaves is what comes back when the run is resumed.
   void (*redact)(std::string_view tool, std::string& json) = nullptr;
 };
 
