@@ -372,11 +372,11 @@ void call_control::give_slot_back() noexcept {
 }
 void call_control::note_permits_taken() noexcept {
   has_permits_ = true;
-  if (recorded_) run().durable()->note_taken(*controls_.pool, controls_.weight);
+  if (recorded_) run().durable()->note_taken(*controls_.pool, static_cast<std::ptrdiff_t>(controls_.weight));
 }
 void call_control::give_permits_back() noexcept {
   if (!std::exchange(has_permits_, false)) return;
-  if (recorded_) run().durable()->note_taken(*controls_.pool, -controls_.weight);
+  if (recorded_) run().durable()->note_taken(*controls_.pool, -static_cast<std::ptrdiff_t>(controls_.weight));
   controls_.pool->give_back(controls_.weight);
 }
 void call_control::release_all() noexcept {
