@@ -126,7 +126,7 @@ void withdraw_open(run_store& store, const selection& s) {
   if (tokens.empty()) return;
   nobody client;
   const stored_run& r = s.run();
-  auto journal = store.open({r.id, r.program, r.version, r.arguments, r.structure}, client);
+  auto journal = store.open({r.id, r.program, r.version, r.arguments, r.structure, r.slots}, client);
   for (std::string& t : tokens) journal->withdraw(std::move(t));
   journal.reset();
   if (client.failure()) std::rethrow_exception(client.failure());
@@ -139,8 +139,8 @@ std::vector<fact> rerun(run_store& store, std::string_view run_id, const std::ve
     const rerun_options& options) {
   const detail::selection selected(store, run_id, selectors);
   std::vector<fact> forgotten = selected.facts();
-  detail::withdraw_open(store, selected);
   store.forget(run_id, detail::numbers_of(forgotten));
+  detail::withdraw_open(store, selected);  // now, since one that has ended can only be read
   if (options.accept_changes) detail::mark_as_accepting(store, run_id, selected.run());
   return forgotten;
 }

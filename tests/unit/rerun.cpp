@@ -185,6 +185,28 @@ TEST_CASE("a failed run is open again when it is rerun") {
   CHECK(calls_of([&] { CHECK(ag::run(fetching(), durable(store)) == 8); }).empty());
 }
 
+TEST_CASE("an answer that nobody has seen is void, too, when the run has ended without it") {
+  ag::memory_store store;
+  ag::memory_channel channel;
+  int calls = 0;
+  const ag::tool answering{"answering", [&]() -> ag::task<int> {
+    co_await ag::sleep_for(std::chrono::milliseconds(1));
+    if (++calls > 1) co_return 1;
+    store.answer(store.questions().at(0).token, "true");
+    throw std::runtime_error("once");
+  }};
+  const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<int> {
+    auto asks = [](ag::context& c) -> ag::task<bool> { co_return co_await c.channel().ask_approval("Well?"); };
+    const auto [a, b] = co_await ag::gather(asks(ctx), answering());
+    co_return a + b;
+  }};
+  const ag::run_options options{.channel = &channel, .store = &store, .run_id = "a"};
+  CHECK_THROWS_AS(ag::run(agent(), options), std::runtime_error);
+  CHECK(store.find("a")->status == ag::run_status::failed);
+  CHECK_NOTHROW(ag::rerun(store, "a", {"tool:answering"}));
+  CHECK_THROWS_AS(ag::run(agent(), options), ag::run_parked);
+}
+
 TEST_CASE("a fork computes anew in a copy, and the original stays as it is") {
   const auto graph = forked.build();
   ag::memory_store store;
