@@ -23,7 +23,7 @@ void asked_question::enter(environment& e) {
   if (!run_) return set(standing::not_durable);
   question_.path = next_journal_path(e);
   question_.token = fmt::format("{}@{}", run_->id(), question_.path);
-  const journal_standing begins = run_->enter(*this, fact_kind::answer, question_.path, to_string(question_.kind));
+  // Before the question itself, so that this knows its deadline whenever it is asked.
   if (options_.deadline)
     deadline_ = make_recorded_timer(e, "a deadline", {*options_.deadline, true, true}, [](void* op) noexcept {
       auto& self = *static_cast<asked_question*>(op);
@@ -31,6 +31,7 @@ void asked_question::enter(environment& e) {
       self.run_->withdraw(self.question_.token);
       self.set(standing::timed_out);
     }, this);
+  const journal_standing begins = run_->enter(*this, fact_kind::answer, question_.path, to_string(question_.kind));
   if (begins == journal_standing::live) ask();
   else if (begins == journal_standing::refused) set(standing::abandoned);
 }

@@ -5,7 +5,7 @@
 namespace aethergraph::detail {
 
 void* allocate_new_frame(std::size_t size) {
-  return ::operator new(frame_cache::class_of(size) < frame_cache::classes ? frame_cache::rounded(size) : size);
+  return ::operator new(frame_cache::is_kept(size) ? frame_cache::rounded(size) : size);
 }
 
 #if AETHERGRAPH_KEEPS_FRAMES
@@ -40,7 +40,7 @@ void open_cache() {
 void free_frame_slowly(void* p, std::size_t size) noexcept {
   if (phase == cache_phase::unused) {
     open_cache();
-    if (frame_cache::class_of(size) < frame_cache::classes) return free_frame(p, size);
+    if (frame_cache::is_kept(size)) return free_frame(p, size);
   }
   ::operator delete(p);
 }

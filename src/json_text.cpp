@@ -1,10 +1,12 @@
 // JSON as it is recorded: what is written can be read, and numbers come back exactly.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_stack.hpp>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -19,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t most_levels = 1000;
+constexpr std::ptrdiff_t most_levels = 1000;
 
 // JSON has no words for these; they are numbers beyond what a double can hold.
 constexpr std::string_view not_a_number = "0E9999";
@@ -89,10 +91,10 @@ struct exact_handler {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };
 
-/// Replaces what Boost.JSON writes for doubles that are not finite, and counts the levels.
+/// Replaces what Boost.JSON writes for doubles that are not finite. Errors: `option_error` for too many levels.
 std::string checked(const std::string& text) {
   std::string out;
-  std::size_t levels = 0;
+  std::ptrdiff_t levels = 0;
   bool is_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -124,9 +126,10 @@ std::string checked(const std::string& text) {
 
 std::string serialize_json(const json::value& v) {
   std::string text = json::serialize(v);
-  if (text.size() > most_levels || text.find("NaN") != std::string::npos || text.find("Inf") != std::string::npos)
-    return checked(text);
-  return text;
+  // Nearly all texts are as they should be, and are not copied.
+  const bool may_be_odd = text.find("NaN") != std::string::npos || text.find("Infinity") != std::string::npos;
+  const bool may_be_deep = std::ranges::count_if(text, [](char c) { return c == '[' || c == '{'; }) > most_levels;
+  return may_be_odd || may_be_deep ? checked(text) : text;
 }
 
 json::value parse_json(std::string_view text) {

@@ -31,8 +31,8 @@ bool recorded_call::begin() noexcept {
   switch (standing) {
     case journal_standing::live:
       if (const int attempt = run_.attempt_under_way(path()); attempt > 1) control_.go_on_with_attempt(attempt);
-      if (run_.may_begin(*this)) return true;
-      [[fallthrough]];
+      if (may_begin()) return true;
+      [[fallthrough]];  // it is released when it may
     case journal_standing::held:
     case journal_standing::replayed:
       control_.step_ = call_control::step::journal;
@@ -45,6 +45,8 @@ bool recorded_call::begin() noexcept {
   control_.end_with(run_.failure());
   return false;
 }
+
+bool recorded_call::may_begin() noexcept { return std::exchange(has_asked_to_begin_, true) || run_.may_begin(*this); }
 
 void recorded_call::phase_begins(node_phase what) noexcept {
   const std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
@@ -68,6 +70,7 @@ bool recorded_call::give_up() noexcept {
 
 void recorded_call::released(journal_event& e) noexcept {
   auto& self = static_cast<recorded_call&>(e);
+  if (!self.may_begin()) return;
   self.control_.stop_waiting();
   self.control_.go_on_from_the_list();
 }

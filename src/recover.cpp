@@ -64,9 +64,8 @@ const resumable* program_of(const stored_run& r, const std::vector<const resumab
 std::vector<recovered_run> recover(run_store& store, const std::vector<const resumable*>& programs) {
   std::vector<recovered_run> all;
   for (const stored_run& listed : store.runs()) {
-    if (!can_go_on(store, listed)) continue;
-    // Others may have gone on with it since.
-    const std::optional<stored_run> now = store.find(listed.id);
+    if (listed.status != run_status::running && listed.status != run_status::parked) continue;
+    const std::optional<stored_run> now = store.find(listed.id);  // others may have gone on with it since
     if (!now || !can_go_on(store, *now)) continue;
     const stored_run& r = *now;
     recovered_run& here = all.emplace_back(recovered_run{r.id, r.program, recovery::skipped, nullptr});

@@ -281,6 +281,25 @@ TEST_CASE("an answered question leaves nothing behind that refers to it") {
   CHECK(ag::run(agent(), durable(store)) == 6);
 }
 
+TEST_CASE("a question that was held while something was replayed has its deadline in the store") {
+  const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<int> {
+    auto asks = [](ag::context& c) -> ag::task<bool> {
+      co_await square(2);
+      const ag::ask_options day{.deadline = 24h};
+      co_return co_await c.channel().ask_approval("Well?", day);
+    };
+    const auto [a, b] = co_await ag::gather(asks(ctx), square(3));
+    co_return a + b;
+  }};
+  ag::memory_store store;
+  interrupt(store, 2, agent());  // both squares
+  CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::run_parked);
+  REQUIRE(store.questions().size() == 1);
+  const auto deadline = store.questions()[0].deadline;
+  REQUIRE(deadline);
+  CHECK(*deadline > std::chrono::system_clock::now() + 23h);
+}
+
 // --- the end
 
 TEST_CASE("a program that ends before all happened that was recorded of it is found out") {
@@ -428,6 +447,7 @@ class late_store final : public ag::run_store {
 
   [[nodiscard]] std::unique_ptr<ag::run_journal> open(const ag::run_claim& claim, ag::store_client& client) override {
     client_ = &client;
+    held_ = 0;
     return inner.open(claim, between_);
   }
   [[nodiscard]] std::vector<ag::stored_run> runs() override { return inner.runs(); }
@@ -490,6 +510,41 @@ TEST_CASE("a body does not begin before that is safe which the program has drawn
     store.let_go();
   });
   CHECK(ag::run(agent(), durable(store)) == 1);
+  CHECK(has_paid);
+  later.join();
+}
+
+TEST_CASE("nor does one that was held while something was replayed") {
+  late_store store;
+  std::atomic<bool> has_paid = false;
+  bool must_hold = false;
+  const ag::tool pay{"pay", [&](std::string) {
+    has_paid = true;
+    return 1;
+  }};
+  const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<int> {
+    auto paying = [&]() -> ag::task<int> {
+      co_await square(1);
+      if (must_hold) store.hold();
+      const std::string drawn = ctx.uuid();
+      co_return co_await pay(drawn);
+    };
+    auto other = []() -> ag::task<int> { co_return co_await square(2); };
+    const auto [a, b] = co_await ag::gather(paying(), other());
+    co_return a + b;
+  }};
+  store.inner.fail_after(2);  // both squares
+  CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::store_error);
+  CHECK_FALSE(has_paid);
+  store.inner.heal();
+  must_hold = true;
+  std::thread later([&] {
+    while (store.held() < 1) std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(20ms);
+    CHECK_FALSE(has_paid);
+    store.let_go();
+  });
+  CHECK(ag::run(agent(), durable(store)) == 5);
   CHECK(has_paid);
   later.join();
 }

@@ -35,8 +35,7 @@ struct attempt_hooks {
 };
 
 /// One call of a tool with controls, or in a run where calls need more than a slot (a permit of the runtime, or the
-/// journal), from its making to its end. On the strand of its run; what
-/// waits for pools may be woken from elsewhere.
+/// journal), from its making to its end. On the strand of its run; what waits for pools may be woken from elsewhere.
 ///
 /// In each attempt it takes what it needs in this order: permits of its pool, a slot, a permit of the runtime, a token.
 /// Where one is not to be had, it gives back what it has and waits for that one alone; only who waits for the runtime

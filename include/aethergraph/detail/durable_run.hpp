@@ -153,6 +153,11 @@ class durable_run final : public turn_source, store_client {
   void sleeps_until(std::chrono::system_clock::time_point at) noexcept;
   void has_slept_until(std::chrono::system_clock::time_point at) noexcept;
 
+  // --- what its calls hold of what others may want, too
+  void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
+  /// Whether all that is in use of it is held by calls of this run.
+  [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
+
   // --- the end
   /// Whether nothing is recorded any more: the run was asked to stop, or cannot go on.
   [[nodiscard]] bool is_closed() const noexcept;
@@ -164,11 +169,6 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] const std::exception_ptr& thrown() const noexcept { return failure_ ? failure_ : recorded_failure_; }
   /// The body has ended: fails where not all that was recorded of it has happened.
   void check_is_replayed() noexcept;
-
-  // --- what its calls hold of what others may want, too
-  void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
-  /// Whether all that is in use of it is held by calls of this run.
-  [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
   /// What the run throws in place of what it ended with, or null.
   [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
   /// The body has ended, with this outcome for good. `on_left` is called when the store knows it.

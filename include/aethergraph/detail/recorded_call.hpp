@@ -27,6 +27,8 @@ class recorded_call : journal_event {
  private:
   static void turn_came(journal_event& e, const fact* replayed) noexcept;
   static void released(journal_event& e) noexcept;
+  /// False: it is released later. What the program learns from then on, nobody waits for.
+  [[nodiscard]] bool may_begin() noexcept;
   void replay(const fact& f);
   void restore(const fact& f);
   [[nodiscard]] fact make_fact();
@@ -37,6 +39,7 @@ class recorded_call : journal_event {
   std::chrono::system_clock::time_point made_ = std::chrono::system_clock::now();
   std::chrono::system_clock::time_point started_{};
   std::vector<recorded_phase> phases_;
+  bool has_asked_to_begin_ = false;
   bool is_recorded_ = false;  // or is not to be
 };
 

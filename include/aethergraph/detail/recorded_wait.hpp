@@ -46,7 +46,7 @@ class recorded_timer {
 
   /// The time runs from here on, unless a former execution has begun it.
   virtual void start() noexcept = 0;
-  /// When it will have come; nothing: it does not run.
+  /// When it will have come, started or not; nothing: what was recorded comes first.
   [[nodiscard]] virtual std::optional<std::chrono::system_clock::time_point> due() const noexcept = 0;
   /// It was asked to stop while it waits. False: the time has come, and it will hear of it.
   [[nodiscard]] virtual bool give_up() noexcept = 0;

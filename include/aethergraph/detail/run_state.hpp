@@ -20,9 +20,9 @@
 namespace aethergraph::detail {
 
 class durable_run;
-class recorded_timer;
 class graph_source;
 class permit_account;
+class recorded_timer;
 struct codec_ops;
 struct durable_claim;
 struct tool_info;
