@@ -66,7 +66,7 @@ void crew::start(crew_job& j) {
     // relaxed: whoever sees it takes the lock
     const std::size_t n = queued_.load(std::memory_order_relaxed) + 1;
     queued_.store(n, std::memory_order_relaxed);
-    const std::size_t helpers = strand_helps_.load(std::memory_order_relaxed) ? 1 : 0;
+    const std::size_t helpers = strand_helps_.load(std::memory_order_relaxed) && !j.may_wait_for_stop ? 1 : 0;
     const std::size_t others = std::max<std::size_t>(1, workers_.threads - helpers);
     needs_drainer = n > idle_ && drainers_ < others && !is_closed_;
     if (needs_drainer) ++drainers_;
@@ -110,9 +110,10 @@ void crew::collect() noexcept {
 
 // --- whoever does jobs
 
-crew_job* crew::take() noexcept {
+crew_job* crew::take(bool is_strand) noexcept {
   if (queued_.load(std::memory_order_relaxed) == 0) return nullptr;  // relaxed: only a hint
   const short_lock lock(mutex_);
+  if (is_strand && !queue_.empty() && static_cast<crew_job&>(queue_.front()).may_wait_for_stop) return nullptr;
   return take_locked();
 }
 
@@ -185,7 +186,7 @@ void crew::drain() noexcept {
 }
 
 crew_job* crew::wait_for_job() noexcept {
-  if (crew_job* j = take()) return j;
+  if (crew_job* j = take(false)) return j;
   {
     const short_lock lock(mutex_);
     ++idle_;
@@ -210,7 +211,7 @@ bool crew::help() noexcept {
   int left = jobs_between_clock_reads;
   for (int i = 0; i < looks_before_leaving; ++i) {
     if (is_strand_wanted_.load(std::memory_order_relaxed) || has_returned()) return true;
-    if (crew_job* const j = take()) {
+    if (crew_job* const j = take(true)) {
       do_job(*j);
       if (--left == 0) return true;
       i = 0;

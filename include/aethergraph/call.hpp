@@ -305,7 +305,10 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
 
   void start_on_worker(loop& l, bool keeps_arguments) {
     worker_ = std::make_unique<worker_body>(*this, keeps_arguments);
-    if constexpr (traits::wants_context) context_.worker_stop_ = &worker_->stop_flag;
+    if constexpr (traits::wants_context) {
+      worker_->may_wait_for_stop = true;
+      context_.worker_stop_ = &worker_->stop_flag;
+    }
     l.workers().start(*worker_);
     cancellation->add_wait(*worker_, on_worker_thread, this);
   }

@@ -172,6 +172,32 @@ TEST_CASE("a function on a worker thread sees that the run was asked to stop, in
   CHECK_THROWS_AS(graph.value(), ag::timed_out);
 }
 
+TEST_CASE("a function that waits to be asked to stop is not in the way of the failure because of which it is asked") {
+  const ag::tool waits{"waits", [](ag::context& ctx, int x) -> int {
+    while (!ctx.stop_requested()) std::this_thread::sleep_for(1ms);
+    return x;
+  }};
+  const ag::tool fails{"fails", [](int) -> int {
+    std::this_thread::sleep_for(5ms);
+    throw std::runtime_error("no");
+  }};
+  const auto agent = [&]() -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(waits(1), fails(2));
+    co_return a + b;
+  };
+  const auto the_other_way = [&]() -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(fails(1), waits(2));
+    co_return a + b;
+  };
+  const ag::tool sum{"sum", [](int a, int b) { return a + b; }};
+  const ag::graphify graph{"both", [&](ag::node<int> x) { return sum(fails(x), waits(x)); }};
+  for (int i = 0; i < 10; ++i) {
+    CHECK_THROWS_AS(ag::run(agent(), {.parallel = true}), std::runtime_error);
+    CHECK_THROWS_AS(ag::run(the_other_way(), {.parallel = true}), std::runtime_error);
+    CHECK_THROWS_AS(ag::run(graph(i), {.parallel = true}), std::runtime_error);
+  }
+}
+
 TEST_CASE("a graph that was asked to stop starts no more functions on worker threads") {
   std::atomic<int> started = 0;
   const ag::tool slow{"slow", [&](int x) {

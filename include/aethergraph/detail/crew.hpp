@@ -25,6 +25,8 @@ struct crew_job : ready_item {
   /// the difference. It may start further jobs, and make things ready.
   void (*settle)(crew_job&) noexcept = nullptr;
   bool may_settle = false;
+  /// It may not end before it is asked to stop, which takes the strand: not for the thread of that.
+  bool may_wait_for_stop = false;
 };
 
 /// The jobs of one loop. Workers take them one after the other as long as there are any, so that many jobs cost one
@@ -72,7 +74,7 @@ class crew : public std::enable_shared_from_this<crew> {
 
  private:
   void collect() noexcept;
-  [[nodiscard]] crew_job* take() noexcept;
+  [[nodiscard]] crew_job* take(bool is_strand) noexcept;
   [[nodiscard]] crew_job* take_locked() noexcept;
   [[nodiscard]] crew_job* wait_for_job() noexcept;
   void do_job(crew_job& j) noexcept;

@@ -26,6 +26,8 @@ class ready_list {
   }
 
   /// The oldest item. The list must not be empty.
+  [[nodiscard]] ready_item& front() const noexcept { return *head_; }
+  /// Takes the oldest item away. The list must not be empty.
   ready_item& pop() noexcept {
     ready_item& i = *head_;
     head_ = i.next_ready;
