@@ -1,9 +1,10 @@
 // Each program is broken off, made to throw, and cancelled, at every point in turn: with and without records and an
-// observer, started by `run_async` and hosted by a runtime.
+// observer, started by `run_async`, parallel, and hosted by a runtime.
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <memory>
 #include <optional>
 
@@ -21,8 +22,9 @@ namespace {
 constexpr int enough = 100'000;  // more strikes than any program has points: the loops below end before
 
 /// How a program is run.
-enum class manner { plain, watched, hosted, hosted_under_a_cap };
-constexpr manner all_manners[] = {manner::plain, manner::watched, manner::hosted, manner::hosted_under_a_cap};
+enum class manner { plain, watched, parallel, hosted, hosted_under_a_cap };
+constexpr manner all_manners[] = {
+    manner::plain, manner::watched, manner::parallel, manner::hosted, manner::hosted_under_a_cap};
 
 const char* to_string(manner m) {
   switch (m) {
@@ -30,6 +32,8 @@ const char* to_string(manner m) {
       return "plain";
     case manner::watched:
       return "with an observer";
+    case manner::parallel:
+      return "parallel";
     case manner::hosted:
       return "hosted";
     default:
@@ -46,6 +50,7 @@ class trial {
     ag::run_options options{.max_concurrency = cap};
     options.record = m == manner::plain ? ag::record::off : ag::record::times;
     if (m != manner::plain) options.observer = &events_;
+    options.parallel = m == manner::parallel;
     if (is_hosted()) {
       ag::runtime_options shared;
       if (m == manner::hosted_under_a_cap) shared.max_concurrency = 1;
@@ -53,7 +58,11 @@ class trial {
       handle_ = ag::start(*runtime_, program(p), options);
       p.cancel = [this] { handle_.cancel(); };
     } else {
-      p.cancel = [this] { signal_.emit(asio::cancellation_type::terminal); };
+      p.cancel = [this] {
+        const auto emit = [this] { signal_.emit(asio::cancellation_type::terminal); };
+        if (manner_ == manner::parallel) asio::post(*io_, emit);
+        else emit();
+      };
       ag::run_async(io_->get_executor(), program(p), options,
           asio::bind_cancellation_slot(signal_.slot(), [this](std::exception_ptr e, int) {
         ++calls_;

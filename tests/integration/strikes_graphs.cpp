@@ -1,8 +1,9 @@
-// Static graphs are broken off, made to throw, and cancelled, at every point in turn.
+// Static graphs are broken off, made to throw, and cancelled, at every point in turn: on one thread, and parallel.
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <optional>
 
 #include "support/catch.hpp"
@@ -188,13 +189,18 @@ const std::map<std::string, body>& graphs() {
 /// One run of a graph on an io_context.
 class trial {
  public:
-  trial(const body& b, ag::on_error policy, int max_concurrency = cap) {
+  trial(const body& b, ag::on_error policy, bool is_parallel, int max_concurrency = cap) {
     const ag::graphify traced{"graph", [this, &b](ag::node<int> x) { return b(tools, x); }};
     const auto g = traced.build();
     io.emplace();
-    p.cancel = [this] { signal.emit(asio::cancellation_type::terminal); };
-    start = [this, g, policy, max_concurrency] {
-      ag::run_async(io->get_executor(), g(5), {.max_concurrency = max_concurrency, .on_error = policy},
+    p.cancel = [this, is_parallel] {
+      const auto emit = [this] { signal.emit(asio::cancellation_type::terminal); };
+      if (is_parallel) asio::post(*io, emit);
+      else emit();
+    };
+    start = [this, g, policy, is_parallel, max_concurrency] {
+      const ag::run_options options{.max_concurrency = max_concurrency, .on_error = policy, .parallel = is_parallel};
+      ag::run_async(io->get_executor(), g(5), options,
           asio::bind_cancellation_slot(signal.slot(), [this](std::exception_ptr e, int) {
         ++calls;
         error = e;
@@ -224,29 +230,38 @@ bool is(const std::exception_ptr& e) {
 
 constexpr auto policies = {ag::on_error::stop, ag::on_error::skip_dependents};
 
+/// Calls `fn(graph, is_parallel)` for all of them, in both ways.
+template <class Fn>
+void for_each_graph(Fn fn) {
+  for (const auto& [name, b] : graphs())
+    for (const bool is_parallel : {false, true}) {
+      INFO(name << (is_parallel ? ", parallel" : ""));
+      fn(b, is_parallel);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a graph that is left alone ends with a value") {
-  for (const auto& [name, b] : graphs()) {
-    INFO(name);
-    trial t(b, ag::on_error::stop);
+  for_each_graph([](const body& b, bool is_parallel) {
+    trial t(b, ag::on_error::stop, is_parallel);
     t.start();
     t.io->run();
     CHECK(t.calls == 1);
     CHECK(!t.error);
     CHECK(t.p.live() == 0);
     CHECK(t.p.points() > 0);
-  }
+  });
 }
 
 TEST_CASE("a graph that is broken off after any number of handlers leaves nothing behind") {
-  for (const auto& [name, b] : graphs()) {
+  for_each_graph([](const body& b, bool is_parallel) {
     for (const int slots : {cap, 1000}) {
       bool was_left_alone = false;
       for (int handlers = 0; !was_left_alone; ++handlers) {
-        INFO(name << ", broken off after " << handlers << " handlers");
+        INFO("broken off after " << handlers << " handlers");
         REQUIRE(handlers < enough);
-        trial t(b, ag::on_error::stop, slots);
+        trial t(b, ag::on_error::stop, is_parallel, slots);
         t.start();
         for (int n = 0; n < handlers && t.io->run_one() > 0; ++n) {
         }
@@ -255,17 +270,17 @@ TEST_CASE("a graph that is broken off after any number of handlers leaves nothin
         CHECK(t.p.live() == 0);
       }
     }
-  }
+  });
 }
 
 TEST_CASE("a graph in which any point throws ends once, with nothing left running") {
-  for (const auto& [name, b] : graphs()) {
+  for_each_graph([](const body& b, bool is_parallel) {
     for (const ag::on_error policy : policies) {
       bool was_left_alone = false;
       for (int strike = 1; !was_left_alone; ++strike) {
-        INFO(name << ", throws at point " << strike);
+        INFO("throws at point " << strike);
         REQUIRE(strike < enough);
-        trial t(b, policy);
+        trial t(b, policy, is_parallel);
         t.p.throw_at = strike;
         t.start();
         t.io->run();
@@ -276,16 +291,16 @@ TEST_CASE("a graph in which any point throws ends once, with nothing left runnin
         CHECK(t.p.live() == 0);
       }
     }
-  }
+  });
 }
 
 TEST_CASE("a graph that is cancelled at any point ends once, with nothing left running") {
-  for (const auto& [name, b] : graphs()) {
+  for_each_graph([](const body& b, bool is_parallel) {
     bool was_left_alone = false;
     for (int strike = 1; !was_left_alone; ++strike) {
-      INFO(name << ", cancelled at point " << strike);
+      INFO("cancelled at point " << strike);
       REQUIRE(strike < enough);
-      trial t(b, ag::on_error::skip_dependents);
+      trial t(b, ag::on_error::skip_dependents, is_parallel);
       t.p.cancel_at = strike;
       t.start();
       t.io->run();
@@ -294,7 +309,7 @@ TEST_CASE("a graph that is cancelled at any point ends once, with nothing left r
       CHECK((!t.error || is<ag::cancelled>(t.error)));
       CHECK(t.p.live() == 0);
     }
-  }
+  });
 }
 
 TEST_CASE("every node of a graph in which any point throws has ended, in whatever order") {
@@ -305,7 +320,7 @@ TEST_CASE("every node of a graph in which any point throws has ended, in whateve
         INFO(name << ", throws at point " << strike);
         REQUIRE(strike < enough);
         for (const int seed : {1, 3}) {
-          trial t(b, policy);
+          trial t(b, policy, false);
           t.p.throw_at = strike;
           const ag::graphify traced{"graph", [&](ag::node<int> x) { return b(t.tools, x); }};
           {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -107,6 +108,7 @@ struct ledger {
   };
   ledger(std::size_t all_bodies, std::size_t all_runs) : bodies(all_bodies), runs(all_runs) {}
 
+  std::mutex mutex;          // of a parallel run's bodies
   std::vector<body> bodies;  // by id
   std::vector<run> runs;
   long clock = 0;
@@ -116,11 +118,15 @@ struct ledger {
   thread_local ledger* current = nullptr;
   return current;
 }
+/// That of the parallel run, of which there is one at a time, for the worker threads.
+inline std::atomic<ledger*> ledger_of_workers = nullptr;
 
 /// Stands in each body.
 class presence {
  public:
-  presence(const duty& d, mark read, bool is_leaf = true) : duty_(d), is_leaf_(is_leaf), seen_(*current_ledger()) {
+  presence(const duty& d, mark read, bool is_leaf = true)
+      : duty_(d), is_leaf_(is_leaf), seen_(current_ledger() ? *current_ledger() : *ledger_of_workers) {
+    const std::lock_guard lock(seen_.mutex);
     ledger::body& b = mine();
     ++b.starts;
     b.started_at = ++seen_.clock;
@@ -133,6 +139,7 @@ class presence {
   presence(const presence&) = delete;
   presence& operator=(const presence&) = delete;
   ~presence() {
+    const std::lock_guard lock(seen_.mutex);
     ++mine().ends;
     mine().ended_at = ++seen_.clock;
     if (is_leaf_) --run().open_leaves;

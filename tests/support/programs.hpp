@@ -23,7 +23,7 @@ struct injected : std::runtime_error {
   injected() : std::runtime_error("injected") {}
 };
 
-/// What a harness counts, and where it strikes.
+/// What a harness counts, and where it strikes. In a parallel run plain functions meet it on worker threads.
 class probe {
  public:
   /// Something that must be gone in the end, whatever happened.
@@ -40,9 +40,9 @@ class probe {
 
   /// A point where the harness may throw, or cancel.
   void point() {
-    ++points_;
-    if (points_ == throw_at) throw injected();
-    if (points_ == cancel_at && cancel) cancel();
+    const int here = ++points_;
+    if (here == throw_at) throw injected();
+    if (here == cancel_at && cancel) cancel();
   }
 
   /// Awaits, with a point on either side.
@@ -151,8 +151,8 @@ class probe {
   const ag::tool<int(int), on_worker> computed{"computed", on_worker{this}, {.workers = true}};
 
  private:
-  int points_ = 0;
-  int alive_ = 0;
+  std::atomic<int> points_ = 0;
+  std::atomic<int> alive_ = 0;
   std::atomic<int> in_workers_ = 0;
   std::map<int, int> tries_;
 };
