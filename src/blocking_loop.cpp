@@ -79,11 +79,12 @@ void blocking_loop::wait(run_state&) {
   else run_one();
 }
 
+// A job may take long. So this thread does some only where nothing else can come than what they give.
+bool blocking_loop::may_strand_help() const noexcept { return is_parallel_ && foreign_ == 0 && timers_.empty(); }
+
 void blocking_loop::wait_with_crew(crew& c) {
   if (poll() > 0) return;
-  // A job may take long, and may be waiting to be asked to stop. So this thread does some only where nothing else can
-  // come than what they give.
-  const bool helps = is_parallel_ && foreign_ == 0 && timers_.empty();
+  const bool helps = may_strand_help();
   c.let_strand_help(helps);
   if (helps) {
     const not_in_a_loop here;

@@ -39,6 +39,11 @@ void loop::take_turns_from(turn_source* t) noexcept {
   if (t) steps_left_ = unlimited;
 }
 
+void loop::lock_step() const noexcept {
+  if (crew_) lock_soon(*step_mutex_);
+  else step_mutex_->lock();
+}
+
 void loop::drain() noexcept {
   const stepping here(*this);
   if (crew_) crew_->begin_step();
@@ -121,6 +126,7 @@ crew& loop::workers() {
       step_mutex_->lock();  // this is a step, whose end unlocks it
     }
     crew_->set_step_mutex(*step_mutex_);
+    crew_->let_strand_help(may_strand_help());
   }
   return *crew_;
 }
@@ -128,7 +134,8 @@ crew& loop::workers() {
 bool loop::is_anything_ready() const noexcept {
   if (!crew_) return !ready_.empty();
   if (crew_->has_returned()) return true;
-  const std::lock_guard lock(*step_mutex_);
+  lock_step();
+  const std::lock_guard lock(*step_mutex_, std::adopt_lock);
   return !ready_.empty();
 }
 

@@ -40,6 +40,7 @@ class blocking_loop : public loop {
  private:
   struct event_loop;
   event_loop& events();
+  [[nodiscard]] bool may_strand_help() const noexcept final;
   void wait_with_crew(crew& c);
   void end_events(std::exception_ptr& escaped);
 

@@ -17,6 +17,9 @@ struct worker_pool;
 /// What a call waits for whose body is on one. Such a wait's `on_cancel` only sets a flag, and may be called again.
 inline constexpr char on_worker_thread[] = "a worker thread";
 
+/// Locks what others hold for moments only: it pays to try again before going to sleep.
+void lock_soon(std::mutex& m) noexcept;
+
 /// Something to be done on a worker thread. As a ready item: it has been done, and the strand goes on from there.
 struct crew_job : ready_item {
   /// Does it, beside everything else. True: `settle` may follow on any thread.
@@ -32,9 +35,10 @@ struct crew_job : ready_item {
 /// The jobs of one loop. Workers take them one after the other as long as there are any, so that many jobs cost one
 /// post.
 ///
-/// Whoever has done a job puts it into the inbox and then tries to keep the books itself, under the lock that a step of
-/// the loop holds; if somebody else has that lock, then that one looks into the inbox afterwards. So nobody waits for
-/// it, and what one job makes possible starts without the strand's thread.
+/// Whoever has done a job tries to keep the books itself, under the lock that a step of the loop holds; if somebody
+/// else has that lock, it puts the job into the inbox, where that one looks afterwards. So nobody waits for it, and
+/// what one job makes possible starts without the strand's thread. The jobs that this starts go to the queue, and the
+/// next one comes from there, under one lock.
 // Invariant: a job is in the queue, being executed, or in the inbox; jobs in the queue have a drainer under way, or the
 //            strand itself helps; when the inbox is not empty, whoever holds the step lock or the strand will look.
 class crew : public std::enable_shared_from_this<crew> {
@@ -49,8 +53,8 @@ class crew : public std::enable_shared_from_this<crew> {
   /// What each step of the loop holds.
   void set_step_mutex(std::mutex& m) noexcept { step_ = &m; }
 
-  /// In a step of the loop, or in a `settle`: has it done. Errors: `std::bad_alloc`, or what starting a thread throws;
-  /// then it will not be done.
+  /// In a step of the loop, or in a `settle`, under the step lock: has it done. Errors: `std::bad_alloc`, or what
+  /// starting a thread throws; then it will not be done.
   void start(crew_job& j);
 
   // --- on the strand's thread
@@ -62,7 +66,7 @@ class crew : public std::enable_shared_from_this<crew> {
            !has_returned();
   }
   [[nodiscard]] bool has_returned() const noexcept { return inbox_.load(std::memory_order_acquire) != nullptr; }
-  /// Whether its thread takes jobs while nothing is ready; all of the others are asked for where it does not.
+  /// Whether its thread takes jobs while nothing is ready; one worker less is asked for where it does.
   void let_strand_help(bool may) noexcept { strand_helps_.store(may, std::memory_order_relaxed); }
   /// Does jobs until something is ready for the strand, or others on this executor may be due a turn. False: nothing
   /// came for a while.
@@ -73,12 +77,17 @@ class crew : public std::enable_shared_from_this<crew> {
   void close() noexcept;
 
  private:
+  enum class role : bool { worker, strand };
+  void hand_back(crew_job& done) noexcept;
   void collect() noexcept;
-  [[nodiscard]] crew_job* take(bool is_strand) noexcept;
-  [[nodiscard]] crew_job* take_locked() noexcept;
+  [[nodiscard]] crew_job* take(role who) noexcept;
+  [[nodiscard]] crew_job* take_locked(role who) noexcept;
   [[nodiscard]] crew_job* wait_for_job() noexcept;
-  void do_job(crew_job& j) noexcept;
-  void settle_all() noexcept;
+  [[nodiscard]] crew_job* do_job(crew_job& j, role who, bool takes_another) noexcept;
+  void settle(crew_job* done, ready_list& started) noexcept;
+  [[nodiscard]] bool needs_drainer(bool strand_helps) const noexcept;
+  [[nodiscard]] bool add_drainer_if_needed() noexcept;
+  void post_drainer();
   void wake_strand() noexcept;
   void drain() noexcept;
 
@@ -86,6 +95,7 @@ class crew : public std::enable_shared_from_this<crew> {
   worker_pool& workers_;
   std::mutex* step_ = nullptr;
   std::mutex own_step_mutex_;
+  ready_list* started_ = nullptr;  // under the step lock: where jobs go that are started meanwhile; null: to the queue
 
   std::mutex mutex_;
   std::condition_variable has_left_;
@@ -97,7 +107,7 @@ class crew : public std::enable_shared_from_this<crew> {
   bool is_closed_ = false;
 
   std::atomic<std::size_t> queued_ = 0;     // as in queue_, for a look without the lock
-  std::atomic<std::size_t> executing_ = 0;  // how many jobs are being done: where there are none, nothing will come
+  std::atomic<std::size_t> executing_ = 0;  // who does a job, or keeps the books of it: else nothing will come
   std::atomic<crew_job*> inbox_ = nullptr;  // the latest first, linked by next_ready
   std::atomic<bool> is_strand_asleep_ = false;
   std::atomic<bool> is_strand_wanted_ = false;  // something is ready

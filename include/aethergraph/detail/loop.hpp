@@ -107,7 +107,7 @@ class loop {
   class stepping {
    public:
     explicit stepping(loop& l) noexcept : mark_(l), loop_(l) {
-      if (l.step_mutex_) l.step_mutex_->lock();
+      if (l.step_mutex_) l.lock_step();
       l.draining_ = true;
     }
     stepping(const stepping&) = delete;
@@ -240,6 +240,8 @@ class loop {
   /// Whether something is ready, also where workers may be keeping the books.
   [[nodiscard]] bool is_anything_ready() const noexcept;
   [[nodiscard]] crew* crew_if_any() const noexcept { return crew_.get(); }
+  /// Whether its thread may do what workers do, as long as nothing changes.
+  [[nodiscard]] virtual bool may_strand_help() const noexcept { return false; }
   /// Before the loop goes, or can no longer be reached. Not in a step.
   void dismiss_crew() noexcept;
   void set_host(aethergraph::detail::host& h) noexcept { host_ = &h; }
@@ -251,6 +253,8 @@ class loop {
   turn_source* turns_ = nullptr;
 
  private:
+  void lock_step() const noexcept;
+
   int steps_left_ = steps_between_looks;
   int nested_starts_ = 0;
   bool draining_ = false;
