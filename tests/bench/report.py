@@ -24,6 +24,8 @@ AIMS = [
     ("graph (chain|fan|tree|grid|layers)", "aethergraph", 0.333, "onetbb", None),
     ("graph (chain|fan|tree|grid|layers)", "aethergraph_coroutines", 0.667, "onetbb", None),
     ("graph of 3 nodes", "aethergraph", 200, "ns", None),
+    ("parallel .*", "aethergraph", 1, "onetbb", None),
+    ("parallel .* nodes of 100? us", "aethergraph", 1.053, "threads", None),
     ("recorded node", "aethergraph", 160, "bytes", None),
     ("suspended calls", "aethergraph.*", 600, "bytes", 1_000_000),
     ("suspended calls", "aethergraph.*", 1000, "ns", 1_000_000),
