@@ -150,7 +150,9 @@ sanitize() {
     address) export ASAN_OPTIONS="${ASAN_OPTIONS-detect_stack_use_after_return=1}" ;;
     thread)
       need clang-19 libclang-rt-19-dev
-      export TSAN_OPTIONS="${TSAN_OPTIONS-suppressions=$(pwd)/cmake/thread_sanitizer.txt}"
+      # What is suppressed goes by name, and Debian's runtime finds no symbolizer by itself.
+      symbolizer=$(command -v llvm-symbolizer-19 || command -v llvm-symbolizer || command -v addr2line)
+      export TSAN_OPTIONS="${TSAN_OPTIONS-suppressions=$(pwd)/cmake/thread_sanitizer.txt external_symbolizer_path=$symbolizer}"
       ;;
     *) usage "there is no sanitizer '$kind', only address and thread" ;;
   esac
