@@ -83,9 +83,9 @@ TEST_CASE("waits for a pool, a rate and the next attempt stand apart, and so do 
 TEST_CASE("a call that waits for a permit of its runtime says so") {
   // In real time: only that there is such a wait is certain.
   ag::runtime rt({.max_concurrency = 1});
-  const ag::task_graph g = ag::try_run(rt, fan(2, 100), {.record = ag::record::times}).graph();
+  const ag::timed_run r = ag::try_run(rt, fan(2, 100), {.record = ag::record::times}).graph().times();
   std::vector<ag::node_phase> seen;
-  for (const ag::timed_phase& p : g.times().nodes.at(1).phases) seen.push_back(p.what);
+  for (const ag::timed_phase& p : r.nodes.at(1).phases) seen.push_back(p.what);
   CHECK(seen.back() == ag::node_phase::body);
   CHECK(std::ranges::count(seen, ag::node_phase::permit) == 1);
 }
