@@ -35,6 +35,11 @@ void pause(int look) noexcept {
   std::this_thread::yield();
 }
 
+/// What is written under a lock only, and read without.
+void change(std::atomic<std::size_t>& count, std::ptrdiff_t by) noexcept {
+  count.store(count.load(std::memory_order_relaxed) + static_cast<std::size_t>(by), std::memory_order_relaxed);
+}
+
 /// The sections under `mutex_` are short.
 class short_lock {
  public:
@@ -70,8 +75,7 @@ void crew::start(crew_job& j) {
   {
     const short_lock lock(mutex_);
     queue_.push(j);
-    // relaxed: whoever sees it takes the lock
-    queued_.store(queued_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    change(queued_, 1);
     if (!needs_drainer(strand_helps_.load(std::memory_order_relaxed) && !j.may_wait_for_stop)) return;
     ++drainers_;
   }
@@ -153,14 +157,14 @@ crew_job* crew::take(role who) noexcept {
   if (queued_.load(std::memory_order_relaxed) == 0) return nullptr;  // relaxed: only a hint
   const short_lock lock(mutex_);
   crew_job* const j = take_locked(who);
-  if (j) executing_.store(executing_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (j) change(executing_, 1);
   return j;
 }
 
 crew_job* crew::take_locked(role who) noexcept {
   if (is_closed_ || queue_.empty()) return nullptr;
   if (who == role::strand && static_cast<crew_job&>(queue_.front()).may_wait_for_stop) return nullptr;
-  queued_.store(queued_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  change(queued_, -1);
   return &static_cast<crew_job&>(queue_.pop());
 }
 
@@ -190,14 +194,15 @@ crew_job* crew::do_job(crew_job& j, role who, bool takes_another) noexcept {
   {
     const short_lock lock(mutex_);
     bool strand_helps = strand_helps_.load(std::memory_order_relaxed);
-    for (; !started.empty(); queued_.store(queued_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed)) {
+    while (!started.empty()) {
       crew_job& another = static_cast<crew_job&>(started.pop());
       strand_helps = strand_helps && !another.may_wait_for_stop;
       queue_.push(another);
+      change(queued_, 1);
     }
     const bool is_called_away = who == role::strand && is_strand_wanted_.load(std::memory_order_relaxed);
     if (takes_another && !is_called_away) next = take_locked(who);
-    if (!next) executing_.store(executing_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    if (!next) change(executing_, -1);
     is_drainer_missing = needs_drainer(strand_helps);
     if (is_drainer_missing) ++drainers_;
     is_strand_missing = strand_helps && queued_.load(std::memory_order_relaxed) > idle_;
@@ -281,7 +286,7 @@ crew_job* crew::wait_for_job() noexcept {
   const short_lock lock(mutex_);
   --idle_;
   if (crew_job* j = take_locked(role::worker)) {
-    executing_.store(executing_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    change(executing_, 1);
     return j;
   }
   --drainers_;
@@ -313,7 +318,7 @@ bool crew::help() noexcept {
 bool crew::fall_asleep() noexcept {
   // From here on it does not help.
   if (queued_.load(std::memory_order_relaxed) > 0 && !add_drainer_if_needed()) return false;
-  is_strand_asleep_.store(true, std::memory_order_seq_cst);  // pairs with do_job and settle_all
+  is_strand_asleep_.store(true, std::memory_order_seq_cst);  // pairs with do_job and settle
   if (inbox_.load(std::memory_order_seq_cst) == nullptr && !is_strand_wanted_.load(std::memory_order_seq_cst))
     return true;
   is_strand_asleep_.store(false, std::memory_order_relaxed);

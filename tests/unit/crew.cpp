@@ -198,6 +198,26 @@ TEST_CASE("a function that waits to be asked to stop is not in the way of the fa
   }
 }
 
+TEST_CASE("a run whose functions take long leaves the worker threads to other runs in between") {
+  ag::runtime rt({.workers = 1});
+  std::atomic<bool> has_other_come = false;
+  std::atomic<int> done = 0;
+  const ag::tool slow{"slow", [&](int x) {
+    while (!has_other_come) std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(3ms);
+    ++done;
+    return x;
+  }};
+  const ag::tool looks{"looks", [&](int) { return done.load(); }};
+  const auto all = fan_of(slow, 100);
+  auto first = ag::start(rt, all(1), {.max_concurrency = 100, .parallel = true});
+  auto second = ag::start(rt, looks(0), {.parallel = true});
+  std::this_thread::sleep_for(20ms);  // the job is there
+  has_other_come = true;
+  CHECK(second.get() < 32);  // in turns of 10 ms it comes after a few of the 100
+  CHECK(first.get() == 100);
+}
+
 TEST_CASE("a graph that was asked to stop starts no more functions on worker threads") {
   std::atomic<int> started = 0;
   const ag::tool slow{"slow", [&](int x) {

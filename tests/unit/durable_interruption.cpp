@@ -489,6 +489,17 @@ class late_store final : public ag::run_store {
   std::uint64_t held_ = 0;
 };
 
+/// Lets it go on a thread, some time after it holds so many facts, and notes whether something had happened by then.
+std::thread let_go_later(
+    late_store& store, std::uint64_t facts, const std::atomic<bool>& has_happened, std::atomic<bool>& was_early) {
+  return std::thread([&store, facts, &has_happened, &was_early] {
+    while (store.held() < facts) std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(20ms);
+    was_early = has_happened.load();
+    store.let_go();
+  });
+}
+
 }  // namespace
 
 TEST_CASE("a body does not begin before that is safe which the program has drawn or decided") {
@@ -503,15 +514,12 @@ TEST_CASE("a body does not begin before that is safe which the program has drawn
     store.hold();
     co_return co_await pay(ctx.uuid());
   }};
-  std::thread later([&] {
-    while (store.held() < 2) std::this_thread::sleep_for(1ms);
-    std::this_thread::sleep_for(20ms);
-    CHECK_FALSE(has_paid);
-    store.let_go();
-  });
+  std::atomic<bool> was_early = false;
+  std::thread later = let_go_later(store, 2, has_paid, was_early);
   CHECK(ag::run(agent(), durable(store)) == 1);
-  CHECK(has_paid);
   later.join();
+  CHECK(has_paid);
+  CHECK_FALSE(was_early);
 }
 
 TEST_CASE("nor does one that was held while something was replayed") {
@@ -538,13 +546,10 @@ TEST_CASE("nor does one that was held while something was replayed") {
   CHECK_FALSE(has_paid);
   store.inner.heal();
   must_hold = true;
-  std::thread later([&] {
-    while (store.held() < 1) std::this_thread::sleep_for(1ms);
-    std::this_thread::sleep_for(20ms);
-    CHECK_FALSE(has_paid);
-    store.let_go();
-  });
+  std::atomic<bool> was_early = false;
+  std::thread later = let_go_later(store, 1, has_paid, was_early);
   CHECK(ag::run(agent(), durable(store)) == 5);
-  CHECK(has_paid);
   later.join();
+  CHECK(has_paid);
+  CHECK_FALSE(was_early);
 }
