@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 }  // namespace
 
-graph_executor::graph_executor(std::shared_ptr<const plan> self) noexcept : plan_(std::move(self)) {
+graph_executor::graph_executor(const std::shared_ptr<const plan>& self) noexcept : shared_plan_(self) {
   ticket_.owner = this;
 }
 
@@ -415,9 +415,20 @@ void graph_executor::leave() noexcept {
         if (at == run_state::kept_failures) break;
       }
     }
-    if (recorder* log = r.log()) log->end_declared(graph_number_, copy_states());
   } catch (const std::bad_alloc&) {
-    if (recorder* log = r.log()) log->end_declared(graph_number_, {});
+    // the graph still says that it has failed
+  }
+  // Of a root that nobody asks for its graph, as `run` does, this would be in vain.
+  if (&r.root() != &r) leave_states();
+}
+
+void graph_executor::leave_states() noexcept {
+  recorder* const log = run().log();
+  if (!log) return;
+  try {
+    log->end_declared(graph_number_, copy_states());
+  } catch (const std::bad_alloc&) {
+    log->end_declared(graph_number_, {});
   }
 }
 

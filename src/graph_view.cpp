@@ -80,8 +80,10 @@ class view_maker {
       v.kind = r.kind;
       v.state = r.state;
       v.attempts = r.attempts;
-      if (r.start != no_time) v.start = r.start - recording_.start;
-      if (r.end != no_time) v.end = r.end - recording_.start;
+      if (const auto* const times = recording_.times ? recording_.times->of(number) : nullptr) {
+        if (times->start != no_time) v.start = times->start - recording_.start;
+        if (times->end != no_time) v.end = times->end - recording_.start;
+      }
       v.failure = r.cause;
       v.failed_attempts = failed_attempts;
       node_position_[i] = all.size();

@@ -31,40 +31,42 @@ struct recorder::older_records {
 
 void recorder::delete_older(older_records* o) noexcept { delete o; }
 
-recorder::recorder(bool with_times, const loop& l, node_number reserved) noexcept
-    : nodes_(reserved + 1), with_times_(with_times) {
+recorder::recorder(bool with_times, const loop& l, node_number reserved) : nodes_(reserved + 1) {
   if (with_times) [[unlikely]]
     begin_times(l);
 }
 
-void recorder::begin_times(const loop& l) noexcept {
-  note_time(start_, l);
-  try {
-    times_ = std::make_unique<recorded_times>();
-    times_->first = nodes_.first();
-  } catch (const std::bad_alloc&) {
-    // when nodes start and end is in their records
-  }
+void recorder::begin_times(const loop& l) {
+  start_ = l.now();
+  times_ = std::make_unique<recorded_times>();
+  times_->first = nodes_.first();
 }
 
 recorder::~recorder() = default;
 
-void recorder::note_time(time_point& t, const loop& l) noexcept { t = l.now(); }
+const recorded_times::node_times* recorded_times::of(node_number n) const noexcept {
+  if (n - first < nodes.size()) return &nodes[n - first];  // wraps round for those before it
+  const auto found = old.find(n);
+  return found == old.end() ? nullptr : &found->second;
+}
 
 // What there is no memory for is missing in what is shown of times, and nothing else depends on it.
 
-void recorder::note_time_made(node_number n, time_point at) noexcept {
-  if (!times_ || n < times_->first) return;
+void recorder::note_time(node_number n, time_point recorded_times::node_times::*what, time_point at) noexcept {
+  recorded_times& t = *times_;
+  if (n < t.first) {
+    if (const auto found = t.old.find(n); found != t.old.end()) found->second.*what = at;
+    return;
+  }
   try {
-    std::deque<time_point>& made = times_->made;
-    if (n - times_->first >= made.size()) made.resize(n - times_->first + 1, no_time);
-    made[n - times_->first] = at;
+    if (n - t.first >= t.nodes.size()) t.nodes.resize(n - t.first + 1);
+    t.nodes[n - t.first].*what = at;
   } catch (const std::bad_alloc&) {
   }
 }
 
 void recorder::note_phase(node_number n, node_phase what, time_point at) noexcept {
-  if (!times_ || n < times_->first) return;
+  if (n < times_->first) return;
   try {
     times_->phases[n].push_back({what, at});
   } catch (const std::bad_alloc&) {
@@ -89,9 +91,9 @@ void recorder::drop_times(node_number first, node_number last) noexcept {
   drop(times_->phases);
   drop(times_->slots);
   if (is_declared(first)) return;
-  std::deque<time_point>& made = times_->made;
-  const std::size_t count = std::min<std::size_t>(last - times_->first, made.size());
-  made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(count));
+  std::deque<recorded_times::node_times>& nodes = times_->nodes;
+  const std::size_t count = std::min<std::size_t>(last - times_->first, nodes.size());
+  nodes.erase(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(count));
   times_->first = last;
 }
 
@@ -150,6 +152,7 @@ void recorder::fold_nodes() noexcept {
   const node_number end = nodes_.first() + blocks * record_log<node_record>::block_size;
   std::map<node_number, node_record> live;
   std::map<node_number, node_record> failed;
+  std::map<node_number, recorded_times::node_times> times;
   ended_counts others;
   try {
     static_cast<void>(have_older());
@@ -158,6 +161,8 @@ void recorder::fold_nodes() noexcept {
       if (r.live) live.emplace_hint(live.end(), n, r);
       else if (r.state == node_state::failed) failed.emplace_hint(failed.end(), n, r);
       else others.add(r.state);
+      if (times_ && (r.live || r.state == node_state::failed))
+        if (const auto* const t = times_->of(n)) times.emplace_hint(times.end(), n, *t);
     }
   } catch (const std::bad_alloc&) {
     return;
@@ -166,6 +171,7 @@ void recorder::fold_nodes() noexcept {
   older_->folded.add(others);
   older_->live.merge(live);
   older_->failed.merge(failed);
+  if (times_) times_->old.merge(times);
   limit_failures();
   drop_times(nodes_.first(), end);
   nodes_.drop_blocks(blocks);
@@ -181,11 +187,13 @@ void recorder::fold_old(node_number n) noexcept {
     limit_failures();
   } else {
     older_->folded.add(ended.mapped().state);
+    if (times_) times_->old.erase(n);
   }
 }
 
 void recorder::limit_failures() noexcept {
   while (older_->failed.size() > kept_failures) {
+    if (times_) times_->old.erase(older_->failed.begin()->first);
     older_->failed.erase(older_->failed.begin());
     older_->folded.add(node_state::failed);
   }
@@ -231,7 +239,7 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
   if (is_declared(n)) {
     const auto found = declared_.find(graph_of(n));
     if (found == declared_.end()) return std::nullopt;
-    return place{.within = found->second.run, .position = entry_of(n) - found->second.declared->inputs};
+    return place{.within = found->second.run, .position = entry_of(n) - found->second.graph().inputs};
   }
   if (const node_record* r = nodes_.at(n)) return r->where;
   for (const auto* all : {&older().live, &older().failed})
@@ -246,9 +254,10 @@ std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_fl
     const auto states = g.live->copy_states().states;
     for (std::uint32_t e = 0; e < states.size(); ++e) {
       const node_state s = entry_state::state(states[e]);
-      if (!g.declared->entries[e].is_node() || (s != node_state::running && s != node_state::stopping)) continue;
+      const plan_entry& here = g.graph().entries[e];
+      if (!here.is_node() || (s != node_state::running && s != node_state::stopping)) continue;
       node_record r;
-      r.tool = g.declared->entries[e].tool;
+      r.tool = here.tool;
       r.live = &g.live->cancellation_scope();
       r.state = node_state::running;
       all.emplace_back(declared_number(number, e), r);
@@ -287,7 +296,7 @@ std::string recorder::replay_path(node_number n) const {
   std::string text;
   if (is_declared(n)) {
     const declared_run& g = declared_.at(graph_of(n));
-    text = (g.run == no_node ? std::string() : replay_path(g.run)) + path_of_node(g.declared->id_of(entry_of(n)));
+    text = (g.run == no_node ? std::string() : replay_path(g.run)) + path_of_node(g.graph().id_of(entry_of(n)));
   } else if (p) {
     text = replay_path(*p);
   }
@@ -317,13 +326,14 @@ std::string recorder::replay_path(const place& p) const {
 }
 
 std::uint32_t recorder::add_declared(const declared_nodes& d, node_number run) {
-  declared_.emplace(next_declared_, declared_run{run, d.shared_graph(), &d, {}});
+  declared_.emplace(next_declared_, declared_run{run, &d, nullptr, {}});
   return next_declared_++;
 }
 
 void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexcept {
   const auto found = declared_.find(graph);
-  if (found == declared_.end()) return;
+  if (found == declared_.end() || !found->second.live) return;
+  found->second.declared = found->second.live->shared_graph();
   found->second.live = nullptr;
   found->second.ended = std::move(states);
   ended_declared_ += found->second.declared->size();
@@ -373,7 +383,7 @@ recording recorder::copy() const {
       n.failed_attempts = attempts->second;
   }
   for (const auto& [number, g] : declared_)
-    all.graphs.push_back({number, g.run, g.declared, g.live ? g.live->copy_states() : g.ended});
+    all.graphs.push_back({number, g.run, g.live ? g.live->shared_graph() : g.declared, g.live ? g.live->copy_states() : g.ended});
   for (const auto& [number, join] : old.joins) all.joins.push_back({number, join});
   for (node_number n = joins_.first(); n < joins_.last(); ++n)
     if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});

@@ -33,6 +33,7 @@ std::string together(const std::vector<std::string_view>& whats) {
 }  // namespace
 
 std::shared_ptr<const graph_source> run_state::take_graph(const std::exception_ptr& failure) {
+  if (declared_) declared_->leave_states();
   return std::make_shared<const graph_source>(identity(), state_after(failure), std::move(own_log_));
 }
 

@@ -174,10 +174,10 @@ timed_run task_graph::times() const {
     const std::vector<timed_phase> noted = std::exchange(n.phases, {});
     const timed_phase* const outer = parents[i] == detail::nowhere ? nullptr : detail::body_of(r.nodes[parents[i]]);
     const bool is_element = outer && r.nodes[parents[i]].kind == node_kind::map;
-    const auto place = seen.numbers[i] - known.first;  // wraps round for those before it
     std::optional<duration> made;
     if (n.is_declared || is_element) made = outer ? outer->begin : duration::zero();
-    else if (place < known.made.size() && known.made[place] != detail::no_time) made = since_start(known.made[place]);
+    else if (const auto* const t = known.of(seen.numbers[i]); t && t->made != detail::no_time)
+      made = since_start(t->made);
     detail::phase_list phases(n.phases);
     // When it ended, or what it waited for still goes on; nothing of a declared node that never started.
     std::optional<duration> end = nodes()[i].end;

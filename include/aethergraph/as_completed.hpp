@@ -155,7 +155,7 @@ task<> as_completed(R&& range, Fn fn) {
   detail::check_range<R>();
   using A = detail::range_awaitable_t<R>;
   return detail::hand_out_completions<A, Fn>(
-      detail::collect_children<detail::child<A, detail::completion_scope>>(std::forward<R>(range)), std::move(fn));
+      detail::collect<detail::child<A, detail::completion_scope>, A>(std::forward<R>(range)), std::move(fn));
 }
 
 }  // namespace aethergraph

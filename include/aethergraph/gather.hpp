@@ -41,9 +41,12 @@ class gather_scope {
     scope_.open(e);
     join_.open(scope_, e);
   }
+  /// True: it has ended already.
   template <class Child>
-  void start_child(Child& c, std::size_t index) noexcept {
-    if (c.start(*this, index, scope_)) child_ended(c.error());
+  bool start_child(Child& c, std::size_t index) noexcept {
+    if (!c.start(*this, index, scope_)) return false;
+    child_ended(c.error());
+    return true;
   }
   /// After the last start. True: all have ended.
   [[nodiscard]] bool close_if_ended() noexcept {
@@ -51,6 +54,8 @@ class gather_scope {
     finish();
     return true;
   }
+  [[nodiscard]] loop& home() const noexcept { return scope_.home(); }
+  [[nodiscard]] receiver& parent() const noexcept { return *parent_; }
 
  private:
   void child_ended(const std::exception_ptr& error) noexcept {
@@ -120,45 +125,75 @@ class operation<gather_pack<Mode, A...>> : public gather_scope<Mode> {
 
 template <failure_mode Mode, class A>
 class [[nodiscard("what is gathered runs only when this is awaited")]] gather_range {
-  using child_type = child<A, gather_scope<Mode>>;
-
  public:
   template <class R>
-  explicit gather_range(std::in_place_t, R&& range) : children_(collect_children<child_type>(std::forward<R>(range))) {}
+  explicit gather_range(std::in_place_t, R&& range) : awaited_(collect<A, A>(std::forward<R>(range))) {}
 
  private:
   friend operation<gather_range>;
-  fixed_array<child_type> children_;
+  fixed_array<A> awaited_;
 };
 
+// What ends at once, before anything that does not, is taken at once, and its place is the next one's: so many calls
+// that do not suspend need the memory of one.
+// Invariant: of the first started_ awaitables the last children_.size() have a child; the results of the others are in
+// taken_.
 template <failure_mode Mode, class A>
-class operation<gather_range<Mode, A>> : public gather_scope<Mode> {
-  using child_type = child<A, gather_scope<Mode>>;
+class operation<gather_range<Mode, A>> : public gather_scope<Mode>, ready_item {
+  using child_type = child_of<A, gather_scope<Mode>>;
+  using value_type = gathered_t<Mode, child_type>;
   static constexpr bool is_void = Mode == failure_mode::stop && std::is_void_v<typename child_type::result_type>;
 
  public:
-  using result_type = std::conditional_t<is_void, void, std::vector<gathered_t<Mode, child_type>>>;
+  using result_type = std::conditional_t<is_void, void, std::vector<value_type>>;
 
-  explicit operation(gather_range<Mode, A>& g) noexcept : children_(g.children_) {}
+  explicit operation(gather_range<Mode, A>& g) : awaited_(g.awaited_), children_(awaited_.size()) {
+    if constexpr (!is_void) taken_.reserve(awaited_.size());
+  }
 
   bool start(environment& e, receiver& r) noexcept {
-    this->open(e, r, children_.size());
-    std::size_t index = 0;
-    for (child_type& c : children_) this->start_child(c, index++);
-    return this->close_if_ended();
+    this->open(e, r, awaited_.size());
+    on_ready = [](ready_item& i) noexcept {
+      auto& self = static_cast<operation&>(i);
+      if (self.start_more()) self.parent().done();
+    };
+    return start_more();
   }
   result_type take() {
     if (this->error()) std::rethrow_exception(this->error());
     if constexpr (!is_void) {
-      result_type all;
-      all.reserve(children_.size());
-      for (child_type& c : children_) all.push_back(take_gathered<Mode>(c));
-      return all;
+      for (child_type& c : children_) taken_.push_back(take_gathered<Mode>(c));
+      return std::move(taken_);
     }
   }
 
  private:
-  fixed_array<child_type>& children_;
+  // Where others are due their turn it goes on after them, and does not have all that is left wait in the list, each
+  // for itself. True: all have ended.
+  bool start_more() noexcept {
+    while (started_ < awaited_.size()) {
+      if (this->home().is_look_near()) [[unlikely]] {
+        this->home().make_ready(*this);
+        return false;
+      }
+      children_.emplace_back(awaited_[started_]);
+      if (this->start_child(children_.back(), started_++)) take_at_once();
+    }
+    return this->close_if_ended();
+  }
+  void take_at_once() noexcept {
+    if constexpr (is_void || std::is_nothrow_move_constructible_v<value_type>) {
+      child_type& c = children_.back();
+      if (children_.size() > 1 || (Mode == failure_mode::stop && c.error())) return;
+      if constexpr (!is_void) taken_.push_back(take_gathered<Mode>(c));
+      children_.pop_back();
+    }
+  }
+
+  fixed_array<A>& awaited_;
+  fixed_array<child_type> children_;
+  std::size_t started_ = 0;
+  std::conditional_t<is_void, std::monostate, std::vector<value_type>> taken_;
 };
 
 }  // namespace detail

@@ -101,7 +101,7 @@ struct fact {
   std::chrono::system_clock::time_point ended{};
   /// Of calls that waited for anything but a slot, or were tried more than once: what they did until their last
   /// attempt.
-  std::vector<recorded_phase> phases;
+  std::vector<recorded_phase> phases{};
 };
 
 /// Whoever opens a run: told of what becomes of what it wrote.

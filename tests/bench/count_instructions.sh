@@ -24,7 +24,7 @@ header='# Instructions per item, g++ 12 -O3, as count_instructions.sh --record w
 lines=$header
 status=0
 for item in 'call 20000' 'recorded_call 20000' 'gather 20000' 'recorded_gather 20000' \
-  'graph_node 20000' 'graph_coroutine 20000' 'run 5000'; do
+  'graph_node 20000' 'graph_coroutine 20000' 'graph_run 5000' 'run 5000'; do
   mode=${item% *}
   now=$(per_item "$mode" "${item#* }")
   lines="$lines

@@ -51,23 +51,22 @@ struct child_steps<false> {
   sequence steps;
 };
 
-/// An awaitable with its operation, started by a combinator.
+/// One awaiting by a combinator, of an awaitable that stands elsewhere and outlives it.
 template <class A, class Owner>
-class child : public child_base<Owner> {
+class child_of : public child_base<Owner> {
  public:
-  using awaitable_type = A;
   using result_type = await_result_t<A>;
 
-  explicit child(A&& a) : awaited_(std::move(a)), operation_(awaited_) {}
-  child(const child&) = delete;
-  child& operator=(const child&) = delete;
+  explicit child_of(A& a) : operation_(a) {}
+  child_of(const child_of&) = delete;
+  child_of& operator=(const child_of&) = delete;
 
   /// True: it has ended already (and its owner was not told).
   bool start(Owner& o, std::size_t i, environment& e) noexcept {
     this->owner = &o;
     if constexpr (requires { this->index; }) this->index = i;
     this->on_done = [](receiver& r) noexcept {
-      auto& self = static_cast<child&>(r);
+      auto& self = static_cast<child_of&>(r);
       self.owner->child_done(self);
     };
     return begin(operation_, steps_.enter(e, i), *this);
@@ -78,9 +77,20 @@ class child : public child_base<Owner> {
   [[nodiscard]] body_operation* waits_for() noexcept { return body_of(operation_); }
 
  private:
-  A awaited_;
   operation<A> operation_;
   [[no_unique_address]] child_steps<is_node<operation<A>>> steps_;
+};
+
+template <class A>
+struct held_awaitable {
+  A awaited;
+};
+/// The same with its awaitable.
+template <class A, class Owner>
+class child : held_awaitable<A>, public child_of<A, Owner> {
+ public:
+  using awaitable_type = A;
+  explicit child(A&& a) : held_awaitable<A>{std::move(a)}, child_of<A, Owner>(this->awaited) {}
 };
 
 /// The place in the graph where the children of a combinator come together. Opened on the scope that they run in.
@@ -195,9 +205,11 @@ class fixed_array {
     ::new (static_cast<void*>(data_ + size_)) T(std::forward<A>(a)...);
     ++size_;
   }
+  void pop_back() noexcept { std::destroy_at(data_ + --size_); }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
+  [[nodiscard]] T& back() noexcept { return data_[size_ - 1]; }
   T* begin() noexcept { return data_; }
   T* end() noexcept { return data_ + size_; }
 
@@ -262,18 +274,17 @@ constexpr void check_gathered() {
   }
 }
 
-/// All elements of a range, moved into an array of `Child`.
-template <class Child, class R>
-fixed_array<Child> collect_children(R&& range) {
-  using A = typename Child::awaitable_type;
+/// All elements of a range of A, moved into an array of what is made of them.
+template <class T, class A, class R>
+fixed_array<T> collect(R&& range) {
   if constexpr (std::ranges::sized_range<R>) {
-    fixed_array<Child> all(static_cast<std::size_t>(std::ranges::size(range)));
+    fixed_array<T> all(static_cast<std::size_t>(std::ranges::size(range)));
     for (auto&& a : range) all.emplace_back(A(std::move(a)));
     return all;
   } else {
     std::vector<A> elements;
     for (auto&& a : range) elements.push_back(A(std::move(a)));
-    fixed_array<Child> all(elements.size());
+    fixed_array<T> all(elements.size());
     for (A& a : elements) all.emplace_back(std::move(a));
     return all;
   }

@@ -77,6 +77,8 @@ class declared_nodes {
   [[nodiscard]] virtual const plan& graph() const noexcept = 0;
   [[nodiscard]] virtual std::shared_ptr<const plan> shared_graph() const noexcept = 0;
   [[nodiscard]] virtual declared_states copy_states() const = 0;
+  /// All has ended: the run's recorder gets the states, since what runs the graph is about to go.
+  virtual void leave_states() noexcept = 0;
   /// What its nodes run in.
   [[nodiscard]] virtual const scope& cancellation_scope() const noexcept = 0;
 

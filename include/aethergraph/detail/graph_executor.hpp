@@ -20,6 +20,9 @@ namespace aethergraph::detail {
 
 class graph_executor;
 
+/// Of a call of a graph that cannot be run.
+inline const std::shared_ptr<const plan> no_plan;
+
 /// What an entry that has started, and not ended, keeps: in a frame of its own, owned by the executor.
 struct in_flight : receiver {
   graph_executor& executor;
@@ -48,8 +51,8 @@ struct in_flight : receiver {
 //   open_ counts the entries that have not ended.
 class graph_executor : public declared_nodes, ready_item {
  public:
-  /// `self` is kept until the run has ended.
-  explicit graph_executor(std::shared_ptr<const plan> self) noexcept;
+  /// `self` outlives it.
+  explicit graph_executor(const std::shared_ptr<const plan>& self) noexcept;
   graph_executor(const graph_executor&) = delete;
   graph_executor& operator=(const graph_executor&) = delete;
   ~graph_executor();
@@ -66,7 +69,7 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool start() noexcept;
   /// Why there is no result, or null: once all has ended.
   [[nodiscard]] std::exception_ptr outcome() const;
-  /// Lets the run have its failures and states, when all has ended.
+  /// Lets the run have its failures, when all has ended, and a run that goes on without it also the states.
   void leave() noexcept;
   [[nodiscard]] bool has_value(value_ref r) const noexcept { return state_of(r.entry) == node_state::done; }
 
@@ -189,8 +192,9 @@ class graph_executor : public declared_nodes, ready_item {
   void note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) final;
   [[nodiscard]] std::size_t failed_attempts(std::uint32_t e) const noexcept final;
   [[nodiscard]] const plan& graph() const noexcept final { return *plan_; }
-  [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return plan_; }
+  [[nodiscard]] std::shared_ptr<const plan> shared_graph() const noexcept final { return shared_plan_; }
   [[nodiscard]] declared_states copy_states() const final;
+  void leave_states() noexcept final;
   [[nodiscard]] const scope& cancellation_scope() const noexcept final { return scope_; }
 
  private:
@@ -248,7 +252,8 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool is_over() const noexcept { return open_ == 0 && !is_queued_ && !is_scheduled_; }
   void free_block() noexcept;
 
-  const std::shared_ptr<const plan> plan_;
+  const std::shared_ptr<const plan>& shared_plan_;
+  const plan* const plan_ = shared_plan_.get();
   scope scope_;
   receiver* parent_ = nullptr;
   slot_ticket ticket_;

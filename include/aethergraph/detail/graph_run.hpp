@@ -128,7 +128,7 @@ class entry<graph_invocation<R(Inputs...)>> : public resulting<R>, receiver {
 
  public:
   explicit entry(invocation_type& i) noexcept
-      : invocation_(i), executor_(i.definition_ ? i.definition_->graph : nullptr) {
+      : invocation_(i), executor_(i.definition_ ? i.definition_->graph : no_plan) {
     on_done = [](receiver& r) noexcept {
       auto& self = static_cast<entry&>(r);
       self.end();

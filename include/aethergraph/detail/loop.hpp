@@ -39,6 +39,8 @@ class loop {
  public:
   /// After this many steps without a look at the executor, the loop lets timers, sockets and cancellation have a turn.
   static constexpr int steps_between_looks = 256;
+  /// How many of them a body may be expected to take at once.
+  static constexpr int steps_of_a_body = 16;
   /// How deep bodies may start one inside another before a start goes through the ready list instead.
   static constexpr int max_nested_starts = 48;
 
@@ -57,6 +59,8 @@ class loop {
   void count_step() noexcept { --steps_left_; }
   /// Whether the executor is due its turn. What would go on right here goes through the ready list instead.
   [[nodiscard]] bool is_look_due() const noexcept { return steps_left_ <= 0; }
+  /// The same for who is about to start many bodies, one after the other: soon enough for each to take a few steps.
+  [[nodiscard]] bool is_look_near() const noexcept { return steps_left_ <= steps_of_a_body; }
   /// Whether a body may start right here. If not, it goes through the ready list.
   [[nodiscard]] bool may_start_here() const noexcept { return !is_look_due() && nested_starts_ < max_nested_starts; }
 

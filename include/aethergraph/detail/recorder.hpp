@@ -31,13 +31,11 @@ struct node_record {
   const scope* live = nullptr;  // what it runs in; null once it has ended
   std::exception_ptr cause;
   place where;
-  time_point start = no_time;
-  time_point end = no_time;
   std::int32_t attempts = 0;
   node_state state = node_state::waiting;
   node_kind kind = node_kind::call;
 };
-static_assert(sizeof(node_record) <= 80);
+static_assert(sizeof(node_record) <= 56);
 
 /// Adds a place, below what it stands within, to a path.
 void append_place(std::string& path, const place& p);
@@ -187,11 +185,20 @@ struct recorded_times {
     node_phase what;
     time_point begin;
   };
-  node_number first = no_node;                       // the number of the first of `made`
-  std::deque<time_point> made;                       // when each node was made, by number
+  struct node_times {
+    time_point made = no_time;
+    time_point start = no_time;  // of its last attempt
+    time_point end = no_time;
+  };
+  node_number first = no_node;                       // the number of the first of `nodes`
+  std::deque<node_times> nodes;                      // by number
+  std::map<node_number, node_times> old;             // of those before the first that are still held
   std::map<node_number, std::vector<phase>> phases;  // of nodes that waited for more than a slot, also declared ones
   std::map<node_number, std::size_t> slots;          // of each run, by its node; no_node: the root
   time_point end = no_time;                          // of the root run
+
+  /// Those of a node, or null.
+  [[nodiscard]] const node_times* of(node_number n) const noexcept;
 };
 
 /// A copy of what a recorder holds, at one moment.
@@ -234,8 +241,8 @@ class recorder {
   static constexpr std::size_t kept_failures = 10'000;
   static constexpr std::size_t kept_joins = 100'000;
 
-  /// The numbers from 1 to `reserved` are left to the nodes of a static graph.
-  recorder(bool with_times, const loop& l, node_number reserved) noexcept;
+  /// The numbers from 1 to `reserved` are left to the nodes of a static graph. Errors: `std::bad_alloc`.
+  recorder(bool with_times, const loop& l, node_number reserved);
   recorder(const recorder&) = delete;
   recorder& operator=(const recorder&) = delete;
   ~recorder();
@@ -254,19 +261,17 @@ class recorder {
     }
     return n;
   }
-  void note_started(node_number n, const loop& l) noexcept {
+  void note_started(node_number n) noexcept {
     node_record* r = find(n);
     if (!r) return;
     r->state = node_state::running;
     ++r->attempts;
-    if (with_times_) note_time(r->start, l);
   }
   /// `cause` is null of one that is done. The state that it ended in.
-  node_state note_ended(node_number n, const std::exception_ptr& cause, sequence& s, const loop& l) noexcept {
+  node_state note_ended(node_number n, const std::exception_ptr& cause, sequence& s) noexcept {
     s.leave(n);
     node_record* r = find(n);
     if (!r) return cause ? node_state::failed : node_state::done;
-    if (with_times_) note_time(r->end, l);
     const node_state state = cause ? state_after(*r, cause) : node_state::done;
     r->state = state;
     r->live = nullptr;
@@ -283,10 +288,10 @@ class recorder {
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
 
-  [[nodiscard]] bool has_times() const noexcept { return with_times_; }
+  [[nodiscard]] bool has_times() const noexcept { return times_ != nullptr; }
   // --- only if it has times
-  /// A node was made just now.
-  void note_time_made(node_number n, time_point at) noexcept;
+  /// A node was made just now, has started, or ends.
+  void note_time(node_number n, time_point recorded_times::node_times::*what, time_point at) noexcept;
   /// A call waits for something from here on, or an attempt of it begins.
   void note_phase(node_number n, node_phase what, time_point at) noexcept;
   /// A run has begun that has so many slots; `run` is its node.
@@ -321,9 +326,10 @@ class recorder {
  private:
   struct declared_run {
     node_number run;
-    std::shared_ptr<const plan> declared;
-    const declared_nodes* live;  // null once it has ended
+    const declared_nodes* live;            // null once it has ended
+    std::shared_ptr<const plan> declared;  // from then on
     declared_states ended;
+    [[nodiscard]] const plan& graph() const noexcept { return live ? live->graph() : *declared; }
   };
 
   /// What only long or troubled runs have.
@@ -340,10 +346,9 @@ class recorder {
     return find_old(n);
   }
   [[nodiscard]] node_record* find_old(node_number n) noexcept;
-  void begin_times(const loop& l) noexcept;
+  void begin_times(const loop& l);
   void drop_times(node_number first, node_number last) noexcept;
   [[nodiscard]] static node_state state_after(const node_record& r, const std::exception_ptr& cause) noexcept;
-  static void note_time(time_point& t, const loop& l) noexcept;
   void fold_nodes() noexcept;
   void fold_joins() noexcept;
   void fold_old(node_number n) noexcept;
@@ -352,11 +357,10 @@ class recorder {
   record_log<node_record> nodes_;
   record_log<join_record> joins_;
   std::size_t ended_ = 0;
-  const bool with_times_;
   time_point start_{};
   static void delete_older(older_records* o) noexcept;
   owned<older_records, delete_older> older_;
-  std::unique_ptr<recorded_times> times_;  // null: they are not noted, or there was no memory for it
+  std::unique_ptr<recorded_times> times_;  // null: they are not noted
   using declared_runs =
       std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
   declared_runs declared_;

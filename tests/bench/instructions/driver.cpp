@@ -44,6 +44,13 @@ std::int64_t run_chain(const Tool& tool, int n) {
   return sum;
 }
 
+const ag::tool sum_of{"sum_of", [](std::int64_t x, std::int64_t y) { return x + y; }};
+const ag::graphify three{"three", [](ag::node<std::int64_t> x) {
+  const ag::node<std::int64_t> one = plain(x);
+  const ag::node<std::int64_t> other = plain(x);
+  return sum_of(one, other);
+}};
+
 const ag::graph_fn empty{"empty", [](int x) -> ag::task<int> { co_return x + 1; }};
 
 }  // namespace
@@ -66,9 +73,12 @@ int main(int argc, char** argv) {
     sum = run_chain(coroutine, n);
   } else if (mode == "run") {
     for (int i = 0; i < n; ++i) sum += ag::run(empty(i));
+  } else if (mode == "graph_run") {
+    const auto graph = three.build();
+    for (int i = 0; i < n; ++i) sum += ag::run(graph(i));
   } else {
-    fmt::print(
-        stderr, "usage: instructions call|recorded_call|gather|recorded_gather|graph_node|graph_coroutine|run N\n");
+    fmt::print(stderr,
+        "usage: instructions call|recorded_call|gather|recorded_gather|graph_node|graph_coroutine|graph_run|run N\n");
     return 2;
   }
   fmt::print("{}\n", sum);  // so that nothing is left out
