@@ -131,7 +131,14 @@ void graph_executor::pump() noexcept {
 }
 
 void graph_executor::run_ready() noexcept {
+  start_ready();
+  if (std::exchange(has_slot_, false)) give_slot_back();
+}
+
+void graph_executor::start_ready() noexcept {
   loop& l = home();
+  scheduler& slots = run().slots;
+  const bool calls = calls_directly_ && !workers_;
   for (;;) {
     if (scope_.is_stopped()) [[unlikely]]
       return skip_waiting();
@@ -141,6 +148,7 @@ void graph_executor::run_ready() noexcept {
     }
     std::uint32_t e = 0;
     if (!ready_.empty()) {
+      if (std::exchange(has_slot_, false)) give_slot_back();  // what starts here takes slots itself
       e = ready_.take_first();
       if (state_[e] & (entry_state::after_failure | entry_state::after_condition)) {
         skip(e);
@@ -164,9 +172,26 @@ void graph_executor::run_ready() noexcept {
       if (rank_) e = plan_->by_rank[e];
     }
     l.count_step();
-    state_[e] |= entry_state::is_handed_out;
     const plan_entry& here = plan_->entries[e];
-    here.ops->start(*this, e, here.record);
+    if (calls && (flags_[e] & plan::is_direct)) {
+      node_starts(e);
+      try {
+        here.ops->call(*this, e, here.record);
+      } catch (...) {
+        call_failed(e, std::current_exception());
+        continue;
+      }
+    } else {
+      state_[e] |= entry_state::is_handed_out;
+      if (!here.ops->start(*this, e, here.record)) continue;
+    }
+    state_[e] = static_cast<std::uint8_t>(node_state::done);
+    if (is_watched_) [[unlikely]]
+      tell_ended(e, nullptr);
+    // Its slot is the next one's, unless others wait for it.
+    if (slots.has_waiting()) slots.release_top_level(l);
+    else has_slot_ = true;
+    entry_done(e);
   }
 }
 
@@ -205,10 +230,7 @@ void graph_executor::run_ready_beside() noexcept {
   }
 }
 
-bool graph_executor::take_slot() noexcept {
-  if (std::exchange(has_slot_, false)) return true;
-  if (is_queued_) return false;
-  if (run().slots.take_free()) return true;
+void graph_executor::wait_for_slot() noexcept {
   is_queued_ = true;
   const int priority = rank_ ? plan_->entries[plan_->by_rank[ready_calls_.first()]].tool->priority : 0;
   run().slots.wait(ticket_, priority, [](ready_item& i) noexcept {
@@ -217,12 +239,17 @@ bool graph_executor::take_slot() noexcept {
     self.has_slot_ = true;
     self.pump();
   });
-  return false;
 }
 
 bool graph_executor::is_condition_true(std::uint32_t e) noexcept {
   const auto [first, last] = plan_->guards.equal_range(e);
   return std::all_of(first, last, [this](const auto& g) { return *static_cast<const bool*>(address(g.second)); });
+}
+
+void graph_executor::call_failed(std::uint32_t e, const std::exception_ptr& why) noexcept {
+  node_ends(e, why);
+  give_slot_back();
+  entry_ended(e);
 }
 
 void graph_executor::entry_ended(std::uint32_t e) noexcept {

@@ -165,8 +165,9 @@ std::shared_ptr<const plan> trace::finish() {
   for (const auto& [e, condition] : p.guards) p.flags[e] |= plan::is_guarded;
   for (std::uint32_t e = 0; e < n; ++e) {
     if (p.entries[e].ops->is_tracked) p.flags[e] |= plan::is_tracked;
-    if (p.entries[e].ops->is_direct && p.entries[e].takes_slot() && !p.entries[e].tool->workers)
+    if (p.entries[e].ops->call && p.entries[e].takes_slot() && !p.entries[e].tool->workers)
       p.flags[e] |= plan::is_direct;
+    if (p.entries[e].ops->is_direct_body && p.entries[e].takes_slot()) p.flags[e] |= plan::is_direct_body;
     if (p.entries[e].takes_slot() && !(p.flags[e] & plan::is_guarded)) p.flags[e] |= plan::is_free_call;
   }
   for (std::size_t e = 0; e < n; ++e) p.first_successor[e + 1] += p.first_successor[e];

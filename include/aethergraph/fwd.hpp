@@ -42,6 +42,8 @@ template <class A>
 class operation;
 template <class Awaited>
 class entry;
+template <class Signature, class F, class... Kept>
+struct call_record;
 }  // namespace detail
 
 }  // namespace aethergraph

@@ -70,6 +70,8 @@ class [[nodiscard("a task that is not awaited never runs")]] task {
   friend class detail::operation;
   template <class>
   friend class detail::entry;
+  template <class, class, class...>
+  friend struct detail::call_record;
 
   explicit task(promise_type& p) noexcept : promise_(&p) {}
 

@@ -13,8 +13,10 @@
 
 namespace aethergraph::detail {
 
-template <class Signature, class F, class... Kept>
-struct call_record;
+template <class Parameters>
+inline constexpr bool are_values = false;
+template <class... Parameter>
+inline constexpr bool are_values<list<Parameter...>> = (!std::is_reference_v<Parameter> && ...);
 
 template <class R, class... Args, class F, class... Kept>
 struct call_record<R(Args...), F, Kept...> {
@@ -24,6 +26,9 @@ struct call_record<R(Args...), F, Kept...> {
 
   /// A plain function is called right here, with references to values that it does not need to own.
   static constexpr bool is_direct = !is_task<raw> && !is_asio_awaitable<raw> && !traits::wants_context;
+  /// A coroutine that owns its arguments needs less than a whole operation.
+  static constexpr bool is_direct_body =
+      is_task<raw> && !traits::wants_context && are_values<typename traits::split::rest>;
 
   static const entry_ops ops;
   kept_callable<F> callable;
@@ -39,9 +44,23 @@ struct call_record<R(Args...), F, Kept...> {
     return std::apply([&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; }, arguments);
   }
 
-  void start(graph_executor& ex, std::uint32_t e) const noexcept {
+  /// What the executor does not call right there.
+  bool start(graph_executor& ex, std::uint32_t e) const noexcept {
+    if constexpr (is_direct_body)
+      if (ex.runs_body_directly(e)) [[likely]]
+        return run_body(ex, e);
+    start_otherwise(ex, e);
+    return false;
+  }
+  void make_value(graph_executor& ex, std::uint32_t e) const {
+    if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
+    else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
+  }
+
+ private:
+  [[gnu::noinline]] void start_otherwise(graph_executor& ex, std::uint32_t e) const noexcept {
     if constexpr (is_direct)
-      if (ex.calls_directly(e)) return ex.workers() ? call_on_worker(ex, e) : call_directly(ex, e);
+      if (ex.calls_directly(e)) return call_on_worker(ex, e);
     operation_frame<call_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<call_type>>(e, [&] {
@@ -63,7 +82,6 @@ struct call_record<R(Args...), F, Kept...> {
     if (has_ended) frame->end();
   }
 
- private:
   template <class T, class Parameter, class K>
   static decltype(auto) argument(const K& k, graph_executor& ex) {
     if constexpr (!std::is_lvalue_reference_v<Parameter>) return take_as<T>(k, ex);
@@ -75,23 +93,56 @@ struct call_record<R(Args...), F, Kept...> {
   static raw invoke(const F& f, const std::tuple<Kept...>& arguments, graph_executor& ex, list<Parameter...>) {
     return std::apply([&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); }, arguments);
   }
-  void make_value(graph_executor& ex, std::uint32_t e) const {
-    if constexpr (std::is_void_v<R>) invoke(*callable, arguments, ex, typename traits::split::rest{});
-    else ::new (ex.slot(e)) regular<R>(invoke(*callable, arguments, ex, typename traits::split::rest{}));
-  }
-  static void call_failed(graph_executor& ex, std::uint32_t e, const std::exception_ptr& why) noexcept {
-    ex.node_ends(e, why);
-    ex.give_slot_back();
-    ex.entry_ended(e);
-  }
-  void call_directly(graph_executor& ex, std::uint32_t e) const noexcept {
-    ex.node_starts(e);
-    try {
-      make_value(ex, e);
-    } catch (...) {
-      return call_failed(ex, e, std::current_exception());
+
+  /// A body that is a coroutine, with what its own calls ask of their caller.
+  struct body_frame final : in_flight, call_state, resulting<R> {
+    body_frame(graph_executor& ex, std::uint32_t e) noexcept : in_flight(ex, e) {
+      const environment& outer = ex.surroundings();
+      cancellation = outer.cancellation;
+      current_call = this;
+      caller = outer.current_call;
+      number = ex.number_of(e);
+      made_in = outer.steps;
+      parent = this;
+      ::new (&body) calling_body;
+      if (made_in) steps = ::new (&body.steps) sequence{.within = number};
+      on_body_end = [](body_operation& op) noexcept {
+        auto& self = static_cast<body_frame&>(op);
+        self.executor.note_ended(self.entry, self.error());
+        self.executor.give_slot_back();
+        self.executor.home().make_ready(op, &body_operation::finish);
+      };
+      on_done = [](receiver& r) noexcept {
+        auto& self = static_cast<body_frame&>(r);
+        graph_executor& owner = self.executor;
+        end_frame<R>(self, self);
+        owner.wake();
+      };
     }
-    ex.call_returned(e);
+  };
+  bool run_body(graph_executor& ex, std::uint32_t e) const noexcept {
+    ex.node_starts(e);
+    body_frame* frame = nullptr;
+    std::exception_ptr failure;
+    try {
+      frame = &ex.template add_frame<body_frame>(e);
+      raw t = invoke(*callable, arguments, ex, typename traits::split::rest{});
+      if (!t.promise_) refuse_awaited_task(*ex.entry_at(e).tool);
+      auto& p = *std::exchange(t.promise_, nullptr);
+      p.outcome = &frame->outcome;
+      if (!frame->start_body(p, *frame, ex.home())) return false;
+      if (!frame->error()) [[likely]] {
+        if constexpr (!std::is_void_v<R>) ::new (ex.slot(e)) regular<R>(frame->take());
+        ex.drop_frame(*frame);
+        return true;
+      }
+      failure = frame->error();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (frame) ex.drop_frame(*frame);
+    ex.call_failed(e, failure);
+    return false;
   }
 
   /// One such call on a worker thread.
@@ -123,7 +174,7 @@ struct call_record<R(Args...), F, Kept...> {
         const std::exception_ptr why = self.failure ? self.failure : owner.surroundings().stop_error();
         owner.drop_frame(self);
         if (is_done) owner.call_returned(ended);
-        else call_failed(owner, ended, why);
+        else owner.call_failed(ended, why);
         owner.wake();
       };
     }
@@ -139,7 +190,7 @@ struct call_record<R(Args...), F, Kept...> {
       ex.workers()->start(*frame);
     } catch (...) {
       if (frame) ex.drop_frame(*frame);
-      call_failed(ex, e, std::current_exception());
+      ex.call_failed(e, std::current_exception());
     }
   }
 };

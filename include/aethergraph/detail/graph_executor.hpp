@@ -74,7 +74,7 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] bool has_value(value_ref r) const noexcept { return state_of(r.entry) == node_state::done; }
 
   // --- for records: what they read
-  [[nodiscard]] void* address(value_ref r) noexcept {
+  [[nodiscard, gnu::always_inline]] void* address(value_ref r) noexcept {
     void* const whole = slot(r.entry);
     return r.part == 0 ? whole : part_of(whole, r.part);
   }
@@ -101,6 +101,10 @@ class graph_executor : public declared_nodes, ready_item {
   /// Whether a call of a plain function needs no operation of its own.
   [[nodiscard]] bool calls_directly(std::uint32_t e) const noexcept {
     return calls_directly_ && (flags_[e] & plan::is_direct);
+  }
+  /// Likewise of one whose body is a coroutine.
+  [[nodiscard]] bool runs_body_directly(std::uint32_t e) const noexcept {
+    return calls_directly_ && (flags_[e] & plan::is_direct_body) && scope_.home().may_start_here();
   }
   /// Whether a call starts with a slot that was taken for it. In a durable run the journal comes before that.
   [[nodiscard]] bool grants_slot(std::uint32_t e) const noexcept { return grants_slots_ && entry_at(e).takes_slot(); }
@@ -156,13 +160,15 @@ class graph_executor : public declared_nodes, ready_item {
     f.destroy(f);
   }
   /// A call that needed no operation has returned, and its value is there.
-  [[gnu::always_inline]] void call_returned(std::uint32_t e) noexcept {
+  void call_returned(std::uint32_t e) noexcept {
     state_[e] = static_cast<std::uint8_t>(node_state::done);
     if (is_watched_) [[unlikely]]
       tell_ended(e, nullptr);
     give_slot_back();
     entry_done(e);
   }
+  /// The same, but it has thrown this.
+  void call_failed(std::uint32_t e, const std::exception_ptr& why) noexcept;
   /// An entry is done: what depends on it may go on.
   void entry_done(std::uint32_t e) noexcept {
     --open_;
@@ -221,9 +227,17 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
+  void start_ready() noexcept;
   void run_ready_beside() noexcept;
   void schedule() noexcept;
-  [[nodiscard]] bool take_slot() noexcept;
+  [[nodiscard, gnu::always_inline]] bool take_slot() noexcept {
+    if (std::exchange(has_slot_, false)) return true;
+    if (is_queued_) return false;
+    if (run().slots.take_free()) return true;
+    wait_for_slot();
+    return false;
+  }
+  void wait_for_slot() noexcept;
   [[nodiscard]] bool is_condition_true(std::uint32_t e) noexcept;
   void skip(std::uint32_t e) noexcept;
   void skip_waiting() noexcept;
@@ -286,7 +300,7 @@ class graph_executor : public declared_nodes, ready_item {
   bool is_watched_ = false;  // somebody is told of nodes, or times are noted
   bool is_pumping_ = false;
   bool is_scheduled_ = false;  // stands in the ready list
-  bool has_slot_ = false;      // one that the ticket was granted
+  bool has_slot_ = false;      // one that the ticket was granted, or that a call has left behind
   bool has_skipped_ = false;   // all that had not started, since it was asked to stop
   bool is_queued_ = false;     // the ticket stands in the scheduler's queue, or was granted a slot just now
   std::vector<failed_entry> failures_;

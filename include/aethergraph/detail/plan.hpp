@@ -68,13 +68,18 @@ struct entry_ops {
   bool is_tracked;
   bool is_copyable;
   bool is_void;
-  bool is_direct;  // of a record: a call of a plain function, which needs nothing but its arguments
+  bool is_direct_body;  // of a record: a call of a coroutine, which needs nothing but its arguments
   std::uint32_t size;
   std::uint32_t alignment;
   void (*destroy_value)(void* value) noexcept;  // null of what is not tracked
   const std::type_info* type;
   // Of the record.
-  void (*start)(graph_executor& ex, std::uint32_t index, const void* record) noexcept;  // null of inputs
+  // Of a call of a plain function, which needs nothing but its arguments: calls it, and puts its value in place. Else
+  // null. It throws what that throws.
+  void (*call)(graph_executor& ex, std::uint32_t index, const void* record);
+  // Null of inputs. True: a call that has returned already, its value is in its place, and its slot is whose who started
+  // it. Else it keeps all books itself.
+  bool (*start)(graph_executor& ex, std::uint32_t index, const void* record) noexcept;
   void (*visit)(const void* record, ref_visitor& v);
   void* (*clone)(std::pmr::memory_resource& arena, const void* record, const translation& t);
   void (*destroy_record)(void* record) noexcept;  // null where there is nothing to destroy
@@ -183,6 +188,7 @@ class plan {
   static constexpr std::uint8_t is_tracked = 4;     // its value is
   static constexpr std::uint8_t is_free_call = 8;   // needs a slot, and has no condition
   static constexpr std::uint8_t is_direct = 16;     // a call that is but a call of the body
+  static constexpr std::uint8_t is_direct_body = 32;  // likewise, and the body is a coroutine
 
  private:
   mutable std::atomic<std::byte*> spare_block_ = nullptr;

@@ -40,10 +40,20 @@ constexpr entry_ops with_record(entry_ops o) {
   };
   if constexpr (!std::is_trivially_destructible_v<Record>)
     o.destroy_record = [](void* p) noexcept { std::destroy_at(static_cast<Record*>(p)); };
-  if constexpr (requires { Record::is_direct; }) o.is_direct = Record::is_direct;
+  if constexpr (requires { Record::is_direct_body; }) o.is_direct_body = Record::is_direct_body;
+  if constexpr (requires { requires Record::is_direct; })
+    o.call = [](graph_executor& ex, std::uint32_t e, const void* p) {
+      static_cast<const Record*>(p)->make_value(ex, e);
+    };
   if constexpr (requires { &Record::start; })
     o.start = [](graph_executor& ex, std::uint32_t e, const void* p) noexcept {
-      static_cast<const Record*>(p)->start(ex, e);
+      const Record& record = *static_cast<const Record*>(p);
+      if constexpr (std::is_void_v<decltype(record.start(ex, e))>) {
+        record.start(ex, e);
+        return false;
+      } else {
+        return record.start(ex, e);
+      }
     };
   return o;
 }
@@ -131,7 +141,27 @@ value_ref as_value(trace& t, const X& x) {
   }
 }
 
-/// A call that is more than a plain function, or a nested run, on its way.
+/// The value of what has ended goes to its place. Its state has been set by whoever ended it.
+template <class R, class Frame, class Ended>
+void end_frame(Frame& f, Ended& ended) noexcept {
+  graph_executor& ex = f.executor;
+  const std::uint32_t e = f.entry;
+  if (!ended.error()) [[likely]] {
+    try {
+      if constexpr (std::is_void_v<R>) ended.take();
+      else ::new (ex.slot(e)) regular<R>(ended.take());
+      ex.value_came(e);
+      ex.drop_frame(f);
+      return ex.entry_done(e);
+    } catch (...) {
+      ex.node_ends(e, std::current_exception());
+    }
+  }
+  ex.drop_frame(f);
+  ex.entry_ended(e);
+}
+
+/// A call that is more than a call of its body, or a nested run, on its way.
 template <class A>
 struct operation_frame final : in_flight {
   template <class Make>
@@ -143,25 +173,7 @@ struct operation_frame final : in_flight {
       owner.wake();
     };
   }
-  /// The state has been set by whoever ended it.
-  void end() noexcept {
-    using R = typename A::value_type;
-    graph_executor& ex = executor;
-    const std::uint32_t e = entry;
-    if (!op.error()) [[likely]] {
-      try {
-        if constexpr (std::is_void_v<R>) op.take();
-        else ::new (ex.slot(e)) regular<R>(op.take());
-        ex.value_came(e);
-        ex.drop_frame(*this);
-        return ex.entry_done(e);
-      } catch (...) {
-        ex.node_ends(e, std::current_exception());
-      }
-    }
-    ex.drop_frame(*this);
-    ex.entry_ended(e);
-  }
+  void end() noexcept { end_frame<typename A::value_type>(*this, op); }
 
   A awaited;
   operation<A> op{awaited};

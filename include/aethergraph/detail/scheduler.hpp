@@ -132,6 +132,7 @@ class scheduler {
   void wait(call_state& c, int priority, void (*on_slot)(ready_item&) noexcept,
       void (*on_cancelled)(cancellable_wait&) noexcept = nullptr) noexcept;
 
+  [[nodiscard]] bool has_waiting() const noexcept { return first_ != nullptr; }
   /// Whether this is the call that waits for the next slot.
   [[nodiscard]] bool is_first(const call_state& c) const noexcept { return first_ == &c; }
   /// A waiting call gets a slot though there is none, so that for some time more than the capacity are held.
