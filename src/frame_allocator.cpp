@@ -1,8 +1,36 @@
 #include "aethergraph/detail/frame_allocator.hpp"
 
+#include <cstdlib>
 #include <new>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace aethergraph::detail {
+
+#ifdef MADV_HUGEPAGE
+namespace {
+constexpr std::size_t large_page = std::size_t{2} << 20;
+constexpr std::size_t least_of_large_pages = 2 * large_page;
+}  // namespace
+
+void* allocate_block(std::size_t size) {
+  if (size < least_of_large_pages) return ::operator new(size);
+  const std::size_t whole = (size + large_page - 1) / large_page * large_page;
+  void* const p = std::aligned_alloc(large_page, whole);
+  if (!p) throw std::bad_alloc();
+  static_cast<void>(::madvise(p, whole, MADV_HUGEPAGE));  // a wish
+  return p;
+}
+void free_block(void* p, std::size_t size) noexcept {
+  if (size < least_of_large_pages) ::operator delete(p);
+  else std::free(p);
+}
+#else
+void* allocate_block(std::size_t size) { return ::operator new(size); }
+void free_block(void* p, std::size_t) noexcept { ::operator delete(p); }
+#endif
 
 void* allocate_new_frame(std::size_t size) {
   return ::operator new(frame_cache::is_kept(size) ? frame_cache::rounded(size) : size);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "aethergraph/detail/message_of.hpp"
 #include "aethergraph/detail/tool_info.hpp"
@@ -17,6 +19,26 @@ namespace aethergraph::detail {
 namespace {
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 }  // namespace
+
+struct graph_executor::rarities {
+  static constexpr std::size_t no_element = static_cast<std::size_t>(-1);
+  struct failed_entry {
+    std::uint32_t entry;
+    std::size_t element;  // of a map; no_element: of the entry itself
+    std::exception_ptr cause;
+  };
+  std::vector<failed_entry> failures;
+  std::vector<declared_states::failure> causes;
+  std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts;
+  std::vector<declared_states::times> times;  // an element an entry, or empty
+};
+
+void graph_executor::delete_rarities(rarities* r) noexcept { delete r; }
+graph_executor::rarities& graph_executor::few_have() {
+  if (!rarities_) rarities_.reset(new rarities);
+  return *rarities_;
+}
+bool graph_executor::has_failures() const noexcept { return rarities_ && !rarities_->failures.empty(); }
 
 graph_executor::graph_executor(const std::shared_ptr<const plan>& self) noexcept : shared_plan_(self) {
   ticket_.owner = this;
@@ -32,42 +54,58 @@ void graph_executor::free_block() noexcept {
   if (plan_->has_tracked_values)
     for (std::uint32_t e = 0; e < plan_->size(); ++e)
       if (holds_value(e) && plan_->entries[e].ops->is_tracked && open_reads_[e] > 0) destroy_value(e);
-  plan_->give_block_back(block_, block_size_);
+  plan_->give_block_back(block_);
   block_ = nullptr;
+}
+
+namespace {
+/// What stands in the block of a run, in this order, and how much of it there is.
+struct block_layout {
+  explicit block_layout(const plan& p) noexcept
+      : slack(p.value_alignment > alignof(std::max_align_t) ? p.value_alignment : 0),
+        words(ready_set::words(p.size())),
+        states(round_up(p.size(), alignof(std::uint32_t))) {}
+  std::size_t slack;   // so that the values can be aligned
+  std::size_t words;   // of one ready set; there are two, and words of 64 bits
+  std::size_t states;  // bytes; behind them come two counters an entry
+  [[nodiscard]] std::size_t set_bytes() const noexcept { return 2 * words * sizeof(std::uint64_t); }
+};
+}  // namespace
+
+std::size_t graph_executor::block_bytes(const plan& p) noexcept {
+  const block_layout l(p);
+  return std::max<std::size_t>(
+      l.slack + p.value_bytes + l.set_bytes() + l.states + 2 * p.size() * sizeof(std::uint32_t), 1);
 }
 
 void graph_executor::open(environment& e, receiver& r) {
   const plan& p = *plan_;
   const std::size_t n = p.size();
-  const std::size_t words = ready_set::words(n);
-  const std::size_t slack = p.value_alignment > alignof(std::max_align_t) ? p.value_alignment : 0;
-  const std::size_t sets = 2 * words * sizeof(std::uint64_t);
-  const std::size_t counters = 2 * n * sizeof(std::uint32_t);
-  block_size_ = std::max<std::size_t>(slack + p.value_bytes + sets + counters + n, 1);
+  const block_layout l(p);
   parent_ = &r;
-  block_ = p.take_block(block_size_);
+  block_ = p.take_block();
   std::byte* at = block_;
-  if (slack > 0)
+  if (l.slack > 0)
     at += round_up(reinterpret_cast<std::uintptr_t>(at), p.value_alignment) - reinterpret_cast<std::uintptr_t>(at);
   values_ = at;
   at += p.value_bytes;
-  std::memset(at, 0, sets);
+  static_assert(node_state{} == node_state::waiting);
+  std::memset(at, 0, l.set_bytes() + n);
   auto* const bits = reinterpret_cast<std::uint64_t*>(at);
   ready_ = ready_set(bits, n);
-  ready_calls_ = ready_set(bits + words, n);
+  ready_calls_ = ready_set(bits + l.words, n);
   flags_ = p.flags.data();
   rank_ = p.rank.empty() ? nullptr : p.rank.data();
   offsets_ = p.offsets.data();
   first_successor_ = p.first_successor.data();
   successors_ = p.successors.data();
-  at += sets;
-  open_dependencies_ = reinterpret_cast<std::uint32_t*>(at);
+  at += l.set_bytes();
+  state_ = reinterpret_cast<std::uint8_t*>(at);
+  open_dependencies_ = reinterpret_cast<std::uint32_t*>(at + l.states);
   open_reads_ = open_dependencies_ + n;
-  state_ = reinterpret_cast<std::uint8_t*>(open_reads_ + n);
   if (n > 0) {
     std::memcpy(open_dependencies_, p.dependencies.data(), n * sizeof(std::uint32_t));
     std::memcpy(open_reads_, p.reads.data(), n * sizeof(std::uint32_t));
-    std::memset(state_, static_cast<int>(node_state::waiting), n);
   }
   open_ = p.size();
 
@@ -86,10 +124,10 @@ void graph_executor::open(environment& e, receiver& r) {
   ticket_.cancellation = &scope_;
   ticket_.caller = nullptr;
   if (run.log()) {
-    if (run.log()->has_times()) times_.resize(n);
+    if (run.log()->has_times()) few_have().times.resize(n);
     graph_number_ = run.log()->add_declared(*this, run.number());
   }
-  is_watched_ = run.is_observed() || !times_.empty();
+  is_watched_ = run.is_observed() || rarities_;
 }
 
 bool graph_executor::start() noexcept {
@@ -315,8 +353,8 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
   const node_state s = !was_stopped ? node_state::failed : has_started ? node_state::cancelled : node_state::skipped;
   state_[e] = static_cast<std::uint8_t>(s);
   try {
-    if (s != node_state::skipped) causes_.push_back({e, cause});
-    if (s == node_state::failed && !has_failed_element(e)) failures_.push_back({e, no_element, cause});
+    if (s != node_state::skipped) few_have().causes.push_back({e, cause});
+    if (s == node_state::failed && !has_failed_element(e)) few_have().failures.push_back({e, rarities::no_element, cause});
   } catch (const std::bad_alloc&) {
     // the state still says that it has failed
   }
@@ -325,27 +363,28 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
 }
 
 bool graph_executor::has_failed_element(std::uint32_t e) const noexcept {
-  return plan_->entries[e].ops->kind == entry_kind::map &&
-         std::any_of(failures_.rbegin(), failures_.rend(), [&](const failed_entry& f) { return f.entry == e; });
+  return has_failures() && plan_->entries[e].ops->kind == entry_kind::map &&
+         std::any_of(rarities_->failures.rbegin(), rarities_->failures.rend(), [&](const auto& f) { return f.entry == e; });
 }
 
 void graph_executor::note_element_failure(
     std::uint32_t e, std::size_t element, const std::exception_ptr& cause) noexcept {
   if (scope_.is_stopped() && is_cancellation(cause)) return;
   try {
-    failures_.push_back({e, element, cause});
+    few_have().failures.push_back({e, element, cause});
   } catch (const std::bad_alloc&) {
   }
 }
 
 void graph_executor::note_started(std::uint32_t e) noexcept { node_starts(e); }
 void graph_executor::note_attempt_failed(std::uint32_t e, const std::exception_ptr& cause) {
-  failed_attempts_[e].push_back(cause);
+  few_have().failed_attempts[e].push_back(cause);
 }
 
 std::size_t graph_executor::failed_attempts(std::uint32_t e) const noexcept {
-  const auto found = failed_attempts_.find(e);
-  return found == failed_attempts_.end() ? 0 : found->second.size();
+  if (!rarities_) return 0;
+  const auto found = rarities_->failed_attempts.find(e);
+  return found == rarities_->failed_attempts.end() ? 0 : found->second.size();
 }
 
 void graph_executor::note_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
@@ -361,14 +400,15 @@ void graph_executor::tell_made() noexcept {
           event_kind::node_made, number_of(e), *here.tool, kind_of(here.ops->kind), node_state::waiting, nullptr);
 }
 void graph_executor::tell_started(std::uint32_t e) noexcept {
-  if (!times_.empty()) times_[e].start = home().now();
+  if (rarities_ && !rarities_->times.empty()) rarities_->times[e].start = home().now();
   const plan_entry& here = plan_->entries[e];
   if (here.is_node() && run().is_observed())
     run().tell(
         event_kind::node_started, number_of(e), *here.tool, kind_of(here.ops->kind), node_state::running, nullptr);
 }
 void graph_executor::tell_ended(std::uint32_t e, const std::exception_ptr& cause) noexcept {
-  if (!times_.empty() && state_of(e) != node_state::skipped) times_[e].end = home().now();
+  if (rarities_ && !rarities_->times.empty() && state_of(e) != node_state::skipped)
+    rarities_->times[e].end = home().now();
   const plan_entry& here = plan_->entries[e];
   if (!here.is_node() || !run().is_observed()) return;
   std::exception_ptr why = cause;
@@ -388,13 +428,13 @@ void graph_executor::tell_ended(std::uint32_t e, const std::exception_ptr& cause
 
 std::exception_ptr graph_executor::outcome() const {
   const plan& p = *plan_;
-  if (!failures_.empty()) {
+  if (has_failures()) {
     constexpr std::size_t named = 10;
     std::string text;
     std::vector<node_failure> all;
-    for (const failed_entry& f : failures_) {
+    for (const auto& f : rarities_->failures) {
       std::string id = p.id_of(f.entry);
-      if (f.element != no_element) id += fmt::format("[{}]", f.element);
+      if (f.element != rarities::no_element) id += fmt::format("[{}]", f.element);
       if (all.size() < named) text += fmt::format("{} {}: {}", all.empty() ? "" : ";", id, message_of(f.cause));
       const tool_info* const tool = p.entries[f.entry].tool;
       all.push_back({std::move(id), tool ? tool->name : std::string(), f.cause});
@@ -426,17 +466,17 @@ void graph_executor::leave() noexcept {
   scope_.close();
   run_state& r = run();
   try {
-    if (!failures_.empty()) {
+    if (has_failures()) {
       std::vector<node_failure>& all = r.failures();
       // The elements of a map are here by what they are elements of.
       std::erase_if(all, [&](const node_failure& n) {
-        return std::ranges::any_of(failures_, [&](const failed_entry& f) { return f.cause == n.cause; });
+        return std::ranges::any_of(rarities_->failures, [&](const auto& f) { return f.cause == n.cause; });
       });
       std::size_t at = 0;
-      for (const failed_entry& f : failures_) {
+      for (const auto& f : rarities_->failures) {
         const tool_info* const tool = plan_->entries[f.entry].tool;
         std::string id = plan_->id_of(f.entry);
-        if (f.element != no_element) id += fmt::format("[{}]", f.element);
+        if (f.element != rarities::no_element) id += fmt::format("[{}]", f.element);
         all.insert(all.begin() + static_cast<std::ptrdiff_t>(at++),
             {std::move(id), tool ? tool->name : std::string(), f.cause});
         if (at == run_state::kept_failures) break;
@@ -467,9 +507,11 @@ declared_states graph_executor::copy_states() const {
     for (std::uint8_t& b : s.states)
       if (entry_state::state(b) == node_state::running) b = static_cast<std::uint8_t>(node_state::stopping);
   }
-  s.causes = causes_;
-  s.failed_attempts = failed_attempts_;
-  s.when = times_;
+  if (rarities_) {
+    s.causes = rarities_->causes;
+    s.failed_attempts = rarities_->failed_attempts;
+    s.when = rarities_->times;
+  }
   return s;
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <new>
-
 #include "aethergraph/detail/frame_allocator.hpp"
 
 namespace aethergraph::detail {
@@ -11,24 +9,24 @@ namespace aethergraph::detail {
 plan::plan(const tool_info& w) : what(w) {}
 
 plan::~plan() {
-  ::operator delete(spare_block_.load(std::memory_order_acquire));  // acquire: pairs with give_block_back
+  free_block(spare_block_.load(std::memory_order_acquire), block_bytes);  // acquire: pairs with give_block_back
   for (const plan_entry& e : entries)
     if (e.record && e.ops->destroy_record) e.ops->destroy_record(e.record);
   if (result && result_ops->destroy_record) result_ops->destroy_record(result);
 }
 
-std::byte* plan::take_block(std::size_t size) const {
-  if (frame_cache::is_kept(size)) return static_cast<std::byte*>(allocate_frame(size));
+std::byte* plan::take_block() const {
+  if (frame_cache::is_kept(block_bytes)) return static_cast<std::byte*>(allocate_frame(block_bytes));
   // acquire: pairs with give_block_back, in the last run
   if (std::byte* b = spare_block_.exchange(nullptr, std::memory_order_acquire)) return b;
-  return static_cast<std::byte*>(::operator new(size));
+  return static_cast<std::byte*>(allocate_block(block_bytes));
 }
-void plan::give_block_back(std::byte* b, std::size_t size) const noexcept {
-  if (frame_cache::is_kept(size)) return free_frame(b, size);
+void plan::give_block_back(std::byte* b) const noexcept {
+  if (frame_cache::is_kept(block_bytes)) return free_frame(b, block_bytes);
 #if AETHERGRAPH_KEEPS_FRAMES
   b = spare_block_.exchange(b, std::memory_order_acq_rel);  // acq_rel: what comes out is another run's
 #endif
-  ::operator delete(b);
+  free_block(b, block_bytes);
 }
 
 const entry_names* plan::names_of(std::uint32_t e) const {

@@ -237,9 +237,9 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
     return old == older().joins.end() ? std::nullopt : std::optional(old->second.where);
   }
   if (is_declared(n)) {
-    const auto found = declared_.find(graph_of(n));
-    if (found == declared_.end()) return std::nullopt;
-    return place{.within = found->second.run, .position = entry_of(n) - found->second.graph().inputs};
+    const auto found = find_graph(graph_of(n));
+    if (!found) return std::nullopt;
+    return place{.within = found->run, .position = entry_of(n) - found->graph->inputs};
   }
   if (const node_record* r = nodes_.at(n)) return r->where;
   for (const auto* all : {&older().live, &older().failed})
@@ -249,20 +249,22 @@ std::optional<place> recorder::place_of(node_number n) const noexcept {
 
 std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_flight() const {
   std::vector<std::pair<node_number, node_record>> all;
-  for (const auto& [number, g] : declared_) {
-    if (!g.live) continue;
-    const auto states = g.live->copy_states().states;
+  const auto add = [&all](std::uint32_t number, const declared_nodes& live) {
+    const auto states = live.copy_states().states;
     for (std::uint32_t e = 0; e < states.size(); ++e) {
       const node_state s = entry_state::state(states[e]);
-      const plan_entry& here = g.graph().entries[e];
+      const plan_entry& here = live.graph().entries[e];
       if (!here.is_node() || (s != node_state::running && s != node_state::stopping)) continue;
       node_record r;
       r.tool = here.tool;
-      r.live = &g.live->cancellation_scope();
+      r.live = &live.cancellation_scope();
       r.state = node_state::running;
       all.emplace_back(declared_number(number, e), r);
     }
-  }
+  };
+  if (live_root_) add(root_graph, *live_root_);
+  for (const auto& [number, g] : declared_)
+    if (g.live) add(number, *g.live);
   all.insert(all.end(), older().live.begin(), older().live.end());
   return all;
 }
@@ -283,8 +285,8 @@ std::string recorder::path(node_number n) const {
 std::size_t recorder::failed_attempts(node_number n) const noexcept {
   if (n & join_bit) return 0;
   if (is_declared(n)) {
-    const auto found = declared_.find(graph_of(n));
-    return found == declared_.end() || !found->second.live ? 0 : found->second.live->failed_attempts(entry_of(n));
+    const auto found = find_graph(graph_of(n));
+    return !found || !found->live ? 0 : found->live->failed_attempts(entry_of(n));
   }
   if (!older_) return 0;
   const auto found = older_->failed_attempts.find(n);
@@ -295,8 +297,8 @@ std::string recorder::replay_path(node_number n) const {
   const std::optional<place> p = place_of(n);
   std::string text;
   if (is_declared(n)) {
-    const declared_run& g = declared_.at(graph_of(n));
-    text = (g.run == no_node ? std::string() : replay_path(g.run)) + path_of_node(g.graph().id_of(entry_of(n)));
+    const known_graph g = find_graph(graph_of(n)).value();
+    text = (g.run == no_node ? std::string() : replay_path(g.run)) + path_of_node(g.graph->id_of(entry_of(n)));
   } else if (p) {
     text = replay_path(*p);
   }
@@ -325,12 +327,31 @@ std::string recorder::replay_path(const place& p) const {
   return text;
 }
 
+std::optional<recorder::known_graph> recorder::find_graph(std::uint32_t number) const noexcept {
+  if (live_root_ && number == root_graph) return known_graph{no_node, &live_root_->graph(), live_root_};
+  const auto found = declared_.find(number);
+  if (found == declared_.end()) return std::nullopt;
+  const declared_run& g = found->second;
+  return known_graph{g.run, g.live ? &g.live->graph() : g.declared.get(), g.live};
+}
+
 std::uint32_t recorder::add_declared(const declared_nodes& d, node_number run) {
+  if (run == no_node) {
+    live_root_ = &d;
+    return root_graph;
+  }
   declared_.emplace(next_declared_, declared_run{run, &d, nullptr, {}});
   return next_declared_++;
 }
 
 void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexcept {
+  if (const declared_nodes* const root = graph == root_graph ? std::exchange(live_root_, nullptr) : nullptr) {
+    try {
+      declared_.emplace(graph, declared_run{no_node, root, nullptr, {}});
+    } catch (const std::bad_alloc&) {
+      return;  // it will be missing
+    }
+  }
   const auto found = declared_.find(graph);
   if (found == declared_.end() || !found->second.live) return;
   found->second.declared = found->second.live->shared_graph();
@@ -382,8 +403,12 @@ recording recorder::copy() const {
     if (const auto attempts = old.failed_attempts.find(n.number); attempts != old.failed_attempts.end())
       n.failed_attempts = attempts->second;
   }
-  for (const auto& [number, g] : declared_)
-    all.graphs.push_back({number, g.run, g.live ? g.live->shared_graph() : g.declared, g.live ? g.live->copy_states() : g.ended});
+  if (live_root_)
+    all.graphs.push_back({root_graph, no_node, live_root_->shared_graph(), live_root_->copy_states()});
+  for (const auto& [number, g] : declared_) {
+    if (g.live) all.graphs.push_back({number, g.run, g.live->shared_graph(), g.live->copy_states()});
+    else all.graphs.push_back({number, g.run, g.declared, g.ended});
+  }
   for (const auto& [number, join] : old.joins) all.joins.push_back({number, join});
   for (node_number n = joins_.first(); n < joins_.last(); ++n)
     if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});

@@ -29,16 +29,18 @@ void scheduler::wait(call_state& c, int priority, void (*on_slot)(ready_item&) n
     c.queued.on_cancel = on_cancelled;
     c.cancellation->add_wait(c.queued, "a slot", &c);
   }
-  c.queued.priority = priority;
+  c.priority = priority;
   c.on_ready = on_slot;
   call_state* const before = !has_ranks() && priority == 0 ? last_ : last_ranked_before(c);
   c.queued.previous = before;
-  c.queued.next = before ? before->queued.next : first_;
-  (before ? before->queued.next : first_) = &c;
-  (c.queued.next ? c.queued.next->queued.previous : last_) = &c;
+  call_state* const after = before ? before->next_in_queue() : first_;
+  c.next_ready = after;
+  if (before) before->next_ready = &c;
+  else first_ = &c;
+  (after ? after->queued.previous : last_) = &c;
   if (call_state* caller = c.caller) {
     call_state* sibling = caller->body.last_waiting_child;
-    while (sibling && sibling->queued.priority < c.queued.priority) sibling = sibling->queued.previous_sibling;
+    while (sibling && sibling->priority < c.priority) sibling = sibling->queued.previous_sibling;
     c.queued.previous_sibling = sibling;
     c.queued.next_sibling = sibling ? sibling->queued.next_sibling : caller->body.first_waiting_child;
     (sibling ? sibling->queued.next_sibling : caller->body.first_waiting_child) = &c;
@@ -51,7 +53,7 @@ call_state* scheduler::last_ranked_before(call_state& c) noexcept {
     if (!last_of_) last_of_.reset(new ranks);
     if (last_of_->empty() && last_) last_of_->emplace(0, last_);
     // Those of higher priority, or of the same, go first.
-    auto [mine, is_new] = last_of_->emplace(c.queued.priority, &c);
+    auto [mine, is_new] = last_of_->emplace(c.priority, &c);
     if (!is_new) return std::exchange(mine->second, &c);
     const auto higher = std::next(mine);
     return higher == last_of_->end() ? nullptr : higher->second;
@@ -79,23 +81,25 @@ void scheduler::grant_beyond(call_state& c, loop& l) noexcept {
 
 std::size_t scheduler::waiting() const noexcept {
   std::size_t n = 0;
-  for (const call_state* c = first_; c; c = c->queued.next) ++n;
+  for (const call_state* c = first_; c; c = c->next_in_queue()) ++n;
   return n;
 }
 
 void scheduler::leave_rank(call_state& c) noexcept {
-  const auto mine = last_of_->find(c.queued.priority);
+  const auto mine = last_of_->find(c.priority);
   if (mine == last_of_->end() || mine->second != &c) return;
   call_state* const before = c.queued.previous;
-  if (before && before->queued.priority == c.queued.priority) mine->second = before;
+  if (before && before->priority == c.priority) mine->second = before;
   else last_of_->erase(mine);
 }
 
 void scheduler::leave(call_state& c) noexcept {
   if (has_ranks()) [[unlikely]]
     leave_rank(c);
-  (c.queued.previous ? c.queued.previous->queued.next : first_) = c.queued.next;
-  (c.queued.next ? c.queued.next->queued.previous : last_) = c.queued.previous;
+  call_state* const after = c.next_in_queue();
+  if (c.queued.previous) c.queued.previous->next_ready = after;
+  else first_ = after;
+  (after ? after->queued.previous : last_) = c.queued.previous;
   if (call_state* caller = c.caller) {
     (c.queued.previous_sibling ? c.queued.previous_sibling->queued.next_sibling : caller->body.first_waiting_child) =
         c.queued.next_sibling;

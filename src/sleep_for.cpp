@@ -7,43 +7,43 @@ namespace aethergraph::detail {
 
 bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
   using clock = sleep_awaitable::clock;
+  const sleep_awaitable wished = *awaited_;
+  recorded_ = nullptr;
   scope_ = e.cancellation;
   parent_ = &r;
   loop& l = scope_->home();
   durable_run* const durable = scope_->run().durable();
-  on_ready = [](ready_item& i) noexcept { static_cast<operation&>(i).parent_->done(); };
-  const clock until = awaited_->until_;
-  duration d = awaited_->duration_;
-  if (until != clock::none) {
-    const duration now = until == clock::of_day
+  duration d = wished.duration_;
+  if (wished.until_ != clock::none) {
+    const duration now = wished.until_ == clock::of_day
                              ? std::chrono::system_clock::now().time_since_epoch()
                              : l.now().time_since_epoch() + (durable ? durable->clock_offset() : duration{});
     d = d > now ? d - now : duration::zero();
   }
-  on_expiry = [](timer& t) noexcept {
-    auto& self = static_cast<operation&>(t);
+  pending.on_expiry = [](timer& t) noexcept {
+    auto& self = static_cast<operation&>(reinterpret_cast<timer_then_ready&>(t));
     self.scope_->remove_wait(self);
-    self.scope_->home().make_ready(self);
+    self.go_on();
   };
   on_cancel = [](cancellable_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);
-    if (self.is_durable_) {
+    if (self.recorded_) {
       if (!self.recorded_->give_up()) return;  // it is over, and will be told
     } else {
-      self.scope_->home().remove_timer(self);
+      self.scope_->home().remove_timer(self.pending);
     }
     self.error_ = self.scope_->stop_error();
-    self.scope_->home().make_ready(self);
+    self.go_on();
   };
+  const bool may_outlast = durable && wished.until_ == clock::of_day;
   try {
     if (durable) {
-      may_outlast = until == clock::of_day;
-      start_durable(d, e);
+      start_durable(d, may_outlast, e);
     } else if (d <= duration::zero()) {
-      l.make_ready(*this);
+      go_on();
       return false;
     } else {
-      l.add_timer(*this, saturating_add(l.now(), d));
+      l.add_timer(pending, saturating_add(l.now(), d));
     }
   } catch (...) {
     error_ = std::current_exception();
@@ -53,15 +53,19 @@ bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
   return false;
 }
 
-void operation<sleep_awaitable>::start_durable(duration d, environment& e) {
-  const timer_wish wish{d, may_outlast};
-  recorded_ = make_recorded_timer(e, may_outlast ? "a time" : "a sleep", wish,
+void operation<sleep_awaitable>::go_on() noexcept {
+  scope_->home().make_ready(*::new (&over) ready_item, [](ready_item& i) noexcept {
+    static_cast<operation&>(reinterpret_cast<timer_then_ready&>(i)).parent_->done();
+  });
+}
+
+void operation<sleep_awaitable>::start_durable(duration d, bool may_outlast, environment& e) {
+  recorded_ = make_recorded_timer(e, may_outlast ? "a time" : "a sleep", {d, may_outlast},
       [](void* op) noexcept {
     auto& self = *static_cast<operation*>(op);
-    self.on_expiry(self);
+    self.pending.on_expiry(self.pending);
   }, this)
                   .release();
-  is_durable_ = true;
 }
 
 void operation<sleep_awaitable>::drop_recorded() noexcept { delete recorded_; }

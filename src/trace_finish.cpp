@@ -7,6 +7,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "aethergraph/detail/graph_executor.hpp"
 #include "aethergraph/detail/joined.hpp"
 #include "aethergraph/detail/trace.hpp"
 #include "aethergraph/detail/visitor.hpp"
@@ -209,6 +210,7 @@ std::shared_ptr<const plan> trace::finish() {
     p.has_tracked_values = p.has_tracked_values || o.is_tracked;
   }
   p.value_bytes = units * plan::value_unit;
+  p.block_bytes = graph_executor::block_bytes(p);
   check_order();
   return plan_;
 }

@@ -54,16 +54,25 @@ sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::system_clock, D
 
 namespace detail {
 
-template <>
-class operation<sleep_awaitable> : public ready_item, public cancellable_wait, public timer {
-  bool is_durable_ = false;  // first: it finds room behind the timer
+/// A timer until it has expired or was given up, from then on a ready item: there may be a million that sleep.
+struct timer_then_ready {
+  union {
+    timer pending;
+    ready_item over;
+  };
+  timer_then_ready() noexcept : pending() {}
+};
 
+template <>
+class operation<sleep_awaitable> : public timer_then_ready, public cancellable_wait {
  public:
   using result_type = void;
 
   explicit operation(const sleep_awaitable& s) noexcept : awaited_(&s) {}
+  operation(const operation&) = delete;
+  operation& operator=(const operation&) = delete;
   ~operation() {
-    if (is_durable_) drop_recorded();
+    if (scope_ && recorded_) drop_recorded();
   }
   bool start(environment& e, receiver& r) noexcept;
   void take() {
@@ -73,14 +82,15 @@ class operation<sleep_awaitable> : public ready_item, public cancellable_wait, p
   void refuse(const std::exception_ptr& e) noexcept { error_ = e; }
 
  private:
-  void start_durable(duration d, environment& e);
+  void start_durable(duration d, bool may_outlast, environment& e);
   void drop_recorded() noexcept;
+  void go_on() noexcept;
 
   union {
     const sleep_awaitable* awaited_;  // until it starts
-    recorded_timer* recorded_;        // from then on, in a durable run: owned
+    recorded_timer* recorded_;        // from then on: owned; null unless the run is durable
   };
-  scope* scope_ = nullptr;
+  scope* scope_ = nullptr;  // from the start on
   receiver* parent_ = nullptr;
   std::exception_ptr error_;
 };

@@ -184,7 +184,7 @@ class fixed_array {
  public:
   fixed_array() noexcept = default;
   explicit fixed_array(std::size_t capacity)
-      : data_(capacity ? std::allocator<T>().allocate(capacity) : nullptr), capacity_(capacity) {}
+      : data_(capacity ? allocate(capacity) : nullptr), capacity_(capacity) {}
   fixed_array(fixed_array&& o) noexcept
       : data_(std::exchange(o.data_, nullptr)),
         size_(std::exchange(o.size_, 0)),
@@ -197,7 +197,9 @@ class fixed_array {
   }
   ~fixed_array() {
     std::destroy_n(data_, size_);
-    if (data_) std::allocator<T>().deallocate(data_, capacity_);
+    if (!data_) return;
+    if constexpr (is_over_aligned) std::allocator<T>().deallocate(data_, capacity_);
+    else free_block(data_, capacity_ * sizeof(T));
   }
 
   template <class... A>
@@ -214,6 +216,12 @@ class fixed_array {
   T* end() noexcept { return data_ + size_; }
 
  private:
+  static constexpr bool is_over_aligned = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+  [[nodiscard]] static T* allocate(std::size_t capacity) {
+    if (is_over_aligned || capacity > static_cast<std::size_t>(-1) / sizeof(T)) return std::allocator<T>().allocate(capacity);
+    return static_cast<T*>(allocate_block(capacity * sizeof(T)));
+  }
+
   // Invariant: the first size_ of capacity_ elements are alive.
   T* data_ = nullptr;
   std::size_t size_ = 0;

@@ -75,6 +75,11 @@ inline thread_local constinit frame_cache frames_of_thread{};
   free_frame_slowly(p, size);
 }
 
+/// Memory for something that may be large, such as the children of a gather: of large pages, where the system has them.
+/// For the first touch of a small one it takes as long as for several calls.
+[[nodiscard]] void* allocate_block(std::size_t size);
+void free_block(void* p, std::size_t size) noexcept;
+
 /// The same for containers.
 template <class T>
 struct frame_cached {

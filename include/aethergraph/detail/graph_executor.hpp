@@ -8,11 +8,11 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "aethergraph/detail/body.hpp"
 #include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/declared_nodes.hpp"
+#include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/plan.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
@@ -58,6 +58,8 @@ class graph_executor : public declared_nodes, ready_item {
   ~graph_executor();
 
   // --- for whoever runs it
+  /// What a run of this needs in one block.
+  [[nodiscard]] static std::size_t block_bytes(const plan& p) noexcept;
   /// Makes the block. Errors: `std::bad_alloc`.
   void open(environment& e, receiver& r);
   /// Where the value of an input is to be constructed, before `start`; then `set_input`.
@@ -212,12 +214,6 @@ class graph_executor : public declared_nodes, ready_item {
   struct workers_wait : cancellable_wait {
     std::atomic<bool> stop_flag = false;
   };
-  struct failed_entry {
-    std::uint32_t entry;
-    std::size_t element;  // of a map; no_element: of the entry itself
-    std::exception_ptr cause;
-  };
-  static constexpr std::size_t no_element = static_cast<std::size_t>(-1);
 
   [[nodiscard]] node_state state_of(std::uint32_t e) const noexcept { return entry_state::state(state_[e]); }
   [[nodiscard]] bool holds_value(std::uint32_t e) const noexcept {
@@ -274,7 +270,6 @@ class graph_executor : public declared_nodes, ready_item {
 
   // One block:
   std::byte* block_ = nullptr;
-  std::size_t block_size_ = 0;
   std::byte* values_ = nullptr;
   std::uint32_t* open_dependencies_ = nullptr;
   std::uint32_t* open_reads_ = nullptr;
@@ -303,10 +298,12 @@ class graph_executor : public declared_nodes, ready_item {
   bool has_slot_ = false;      // one that the ticket was granted, or that a call has left behind
   bool has_skipped_ = false;   // all that had not started, since it was asked to stop
   bool is_queued_ = false;     // the ticket stands in the scheduler's queue, or was granted a slot just now
-  std::vector<failed_entry> failures_;
-  std::vector<declared_states::failure> causes_;
-  std::map<std::uint32_t, std::vector<std::exception_ptr>> failed_attempts_;
-  std::vector<declared_states::times> times_;
+  /// What few runs have, made when it is first needed.
+  struct rarities;
+  static void delete_rarities(rarities* r) noexcept;
+  [[nodiscard]] rarities& few_have();
+  [[nodiscard]] bool has_failures() const noexcept;
+  owned<rarities, delete_rarities> rarities_;
 };
 
 }  // namespace aethergraph::detail

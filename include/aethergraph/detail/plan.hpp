@@ -146,9 +146,9 @@ class plan {
   /// All that an entry reads: by its record, and as its condition.
   void visit_reads(std::uint32_t e, ref_visitor& v) const;
 
-  /// The memory of a run, always of the same size. That of large graphs is kept for the next run. Any thread.
-  [[nodiscard]] std::byte* take_block(std::size_t size) const;
-  void give_block_back(std::byte* b, std::size_t size) const noexcept;
+  /// The memory of a run: `block_bytes`. That of large graphs is kept for the next run. Any thread.
+  [[nodiscard]] std::byte* take_block() const;
+  void give_block_back(std::byte* b) const noexcept;
 
   // --- as traced
   const tool_info& what;
@@ -177,6 +177,7 @@ class plan {
   std::vector<std::uint32_t> rank;
   std::size_t value_bytes = 0;
   std::size_t value_alignment = 8;
+  std::size_t block_bytes = 0;  // of a run: its values, and what graph_executor::open places behind them
   bool has_tracked_values = false;
 
   /// What visitors are given as the parameter of a condition.

@@ -329,8 +329,16 @@ class recorder {
     const declared_nodes* live;            // null once it has ended
     std::shared_ptr<const plan> declared;  // from then on
     declared_states ended;
-    [[nodiscard]] const plan& graph() const noexcept { return live ? live->graph() : *declared; }
   };
+  struct known_graph {
+    node_number run;
+    const plan* graph;
+    const declared_nodes* live;  // null: it has ended
+  };
+  static constexpr std::uint32_t root_graph = 1;  // the number of the graph that the root run is a run of
+
+  /// Empty: it was folded.
+  [[nodiscard]] std::optional<known_graph> find_graph(std::uint32_t number) const noexcept;
 
   /// What only long or troubled runs have.
   struct older_records;
@@ -363,8 +371,10 @@ class recorder {
   std::unique_ptr<recorded_times> times_;  // null: they are not noted
   using declared_runs =
       std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
+  // That of the root run, while it is live, stands by itself: runs of small graphs are made by the million.
+  const declared_nodes* live_root_ = nullptr;
   declared_runs declared_;
-  std::uint32_t next_declared_ = 1;
+  std::uint32_t next_declared_ = root_graph + 1;
   std::size_t ended_declared_ = 0;  // the nodes of those that have ended
 };
 

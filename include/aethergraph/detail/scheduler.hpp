@@ -29,14 +29,18 @@ struct control_owner {
 };
 
 /// A call that waits for a slot, in its places in the run's queue and in its caller's, or for a permit of its runtime.
+/// Meanwhile it stands in no ready list, whose link is that to the next one in the queue.
 struct queued_call : cancellable_wait {
-  call_state* next;
   call_state* previous;
   call_state* next_sibling;
   call_state* previous_sibling;
-  int priority;
 
   queued_call() noexcept {}
+};
+
+/// Of a call that waits for a slot.
+struct ranked {
+  int priority;
 };
 
 /// A call whose body has started.
@@ -56,7 +60,8 @@ struct calling_body {
 /// One tool call as the scheduler and its own body see it.
 // What has no initialiser is set where it first matters: there is a call_state to each call, there may be a million of
 // them, and most need few of these.
-struct call_state : control_owner, body_operation, environment {
+struct call_state : control_owner, body_operation, ranked, environment {
+  // (The rank finds room behind the body's phase.)
   call_state* caller;  // the call whose body made this one; null: the run's own body did
   node_number number;  // 1, 2, … in the order in which the nodes of the root run were made
   sequence* made_in;   // where this call stands; null when the run is not recorded
@@ -72,6 +77,11 @@ struct call_state : control_owner, body_operation, environment {
 
   /// The call that this one is a child of towards the runtime: its caller, or who awaits the run that it is made in.
   [[nodiscard]] call_state* caller_across_runs() const noexcept;
+
+  /// While it is queued.
+  [[nodiscard]] call_state* next_in_queue() const noexcept {
+    return static_cast<call_state*>(static_cast<body_operation*>(next_ready));
+  }
 
   /// The call of what its `queued` waits for.
   [[nodiscard]] static call_state& of(cancellable_wait& w) noexcept { return *w.waiting_call; }

@@ -49,21 +49,26 @@ const ag::graph_fn sleepers{"sleepers", [](int n) -> ag::task<std::int64_t> {
   co_return sum_of(co_await ag::gather(std::views::iota(0, n) | std::views::transform(one)));
 }};
 
-const ag::tool wait{"wait", [](int x, ag::queue<int>* go) -> ag::task<int> {
-  co_await go->pop();
+struct event {
+  ag::queue<int> queue{1};
+  int waiting = 0;
+};
+const ag::tool wait{"wait", [](int x, event* e) -> ag::task<int> {
+  ++e->waiting;
+  co_await e->queue.pop();
   co_return x;
 }};
-ag::task<std::int64_t> wait_all(int n, ag::queue<int>* go) {
-  const auto one = [&go](int i) { return wait(i, go); };
+ag::task<std::int64_t> wait_all(int n, event* e) {
+  const auto one = [&e](int i) { return wait(i, e); };
   co_return sum_of(co_await ag::gather(std::views::iota(0, n) | std::views::transform(one)));
 }
-ag::task<> close(ag::queue<int>* go) {
-  go->close();
-  co_return;
+ag::task<> close_when_all_wait(int n, event* e) {
+  while (e->waiting < n) co_await ag::sleep_for(0ns);
+  e->queue.close();
 }
 const ag::graph_fn waiters{"waiters", [](int n) -> ag::task<std::int64_t> {
-  ag::queue<int> go(1);
-  const auto both = co_await ag::gather(wait_all(n, &go), close(&go));
+  event e;
+  const auto both = co_await ag::gather(wait_all(n, &e), close_when_all_wait(n, &e));
   co_return std::get<0>(both);
 }};
 
