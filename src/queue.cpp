@@ -31,13 +31,14 @@ void queue_line::remove(queue_wait& w) noexcept {
 queue_core::queue_core(std::ptrdiff_t capacity) : capacity_(checked_capacity(capacity)) {}
 
 void queue_core::send(queue_wait& w, queue_wait::state s) noexcept {
-  w.line_.remove(w);
+  w.line().remove(w);
   w.state_ = s;
-  w.is_from_outside_ = loop::current() != w.home_;
-  if (s == queue_wait::state::promised) ++w.line_.promised;
+  loop& home = w.scope_->home();
+  w.is_from_outside_ = loop::current() != &home;
+  if (s == queue_wait::state::promised) ++w.line().promised;
   // Under the lock: one who is on its way cannot go before it has been made ready. Its run's executor exists already,
   // so this only posts.
-  w.home_->make_ready_from_anywhere(w);
+  home.make_ready_from_anywhere(w);
 }
 
 void queue_core::settle() noexcept {
@@ -50,14 +51,14 @@ void queue_core::settle() noexcept {
 }
 
 void queue_core::enqueue(queue_wait& w) noexcept {
-  w.line_.append(w);
+  w.line().append(w);
   w.state_ = queue_wait::state::queued;
   settle();  // what it waits for may be there, behind what is promised to those before it
 }
 
 bool queue_core::redeem(queue_wait& w) noexcept {
   const bool is_promised = w.state_ == queue_wait::state::promised;
-  if (is_promised) --w.line_.promised;
+  if (is_promised) --w.line().promised;
   w.state_ = queue_wait::state::idle;
   return is_promised;
 }
@@ -71,9 +72,9 @@ bool queue_core::stop_waiting(queue_wait& w, bool& is_on_its_way) noexcept {
   const std::lock_guard lock(mutex_);
   is_on_its_way = w.state_ != queue_wait::state::queued;
   if (w.state_ == queue_wait::state::queued) {
-    w.line_.remove(w);
+    w.line().remove(w);
   } else if (w.state_ == queue_wait::state::promised) {
-    --w.line_.promised;
+    --w.line().promised;
     settle();
   } else {
     return false;
@@ -87,14 +88,15 @@ std::exception_ptr queue_core::closed_error() {
 }
 
 // --- those who wait
-bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
+queue_line& queue_wait::line() const noexcept { return core_.*kind_.line; }
+
+bool queue_wait::start(environment& e, receiver& r) noexcept {
   scope_ = e.cancellation;
   parent_ = &r;
-  home_ = &scope_->home();
   on_ready = [](ready_item& i) noexcept {
     auto& self = static_cast<queue_wait&>(i);
     self.is_waiting_ = false;
-    if (!self.error_) self.arrive_(self);
+    if (!self.error_) self.kind_.arrive(self);
     if (self.recorded_ && self.is_from_outside_ && !self.error_) return self.recorded_->came_from_outside();
     self.go_on();
   };
@@ -104,17 +106,17 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
     bool is_on_its_way = false;
     if (self.is_waiting_ && !self.core_.stop_waiting(self, is_on_its_way)) return;  // it ends in any case, with nothing
     self.error_ = self.scope_->stop_error();
-    if (!is_on_its_way) self.home_->make_ready(self);
+    if (!is_on_its_way) self.scope_->home().make_ready(self);
   };
   try {
-    static_cast<void>(home_->executor());  // what may be woken from another thread needs one
-    recorded_ = make_recorded_grant(e, what, [](void* op, bool is_replayed) noexcept {
+    static_cast<void>(scope_->home().executor());  // what may be woken from another thread needs one
+    recorded_ = make_recorded_grant(e, kind_.what, [](void* op, bool is_replayed) noexcept {
       auto& self = *static_cast<queue_wait*>(op);
       if (is_replayed) {
         self.recorded_.reset();  // from here on it waits as any other, should it have to
         self.waits_for = "a queue";
         try {
-          self.is_waiting_ = !self.try_to_end_(self);
+          self.is_waiting_ = !self.kind_.try_to_end(self);
         } catch (...) {
           self.error_ = std::current_exception();
         }
@@ -126,13 +128,13 @@ bool queue_wait::start(const char* what, environment& e, receiver& r) noexcept {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);
       return false;
     }
-    if (try_to_end_(*this)) return true;
+    if (kind_.try_to_end(*this)) return true;
   } catch (...) {
     error_ = std::current_exception();
     return true;
   }
   is_waiting_ = true;
-  scope_->add_wait(*this, what, e.current_call);
+  scope_->add_wait(*this, kind_.what, e.current_call);
   return false;
 }
 

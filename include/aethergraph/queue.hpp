@@ -199,12 +199,9 @@ class operation<queue_push<T>> : public queue_wait {
  public:
   using result_type = void;
 
-  explicit operation(queue_push<T>& a) noexcept
-      : queue_wait(a.queue_, a.queue_.producers_, &push_now, &push_as_promised),
-        queue_(a.queue_),
-        value_(std::move(a.value_)) {}
+  explicit operation(queue_push<T>& a) noexcept : queue_wait(a.queue_, pushing), value_(std::move(a.value_)) {}
 
-  bool start(environment& e, receiver& r) noexcept { return queue_wait::start("a place in a queue", e, r); }
+  using queue_wait::start;
   void take() const {
     if (this->error_) std::rethrow_exception(this->error_);
   }
@@ -212,7 +209,7 @@ class operation<queue_push<T>> : public queue_wait {
  private:
   static bool push_now(queue_wait& w) {
     auto& self = static_cast<operation&>(w);
-    queue<T>& q = self.queue_;
+    queue<T>& q = self.awaited();
     const std::lock_guard lock(q.mutex_);
     if (q.is_closed_) {
       self.error_ = queue<T>::closed_error();
@@ -227,7 +224,7 @@ class operation<queue_push<T>> : public queue_wait {
   }
   static void push_as_promised(queue_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);
-    queue<T>& q = self.queue_;
+    queue<T>& q = self.awaited();
     const std::lock_guard lock(q.mutex_);
     try {
       if (q.redeem(self) && !q.is_closed_) q.append(std::move(self.value_));
@@ -238,7 +235,10 @@ class operation<queue_push<T>> : public queue_wait {
     }
   }
 
-  queue<T>& queue_;
+  [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
+  static constexpr queue_wait::kind pushing{
+      "a place in a queue", &queue<T>::producers_, &operation::push_now, &operation::push_as_promised};
+
   T value_;
 };
 
@@ -247,10 +247,9 @@ class operation<queue_pop<T>> : public queue_wait {
  public:
   using result_type = std::optional<T>;
 
-  explicit operation(queue_pop<T>& a) noexcept
-      : queue_wait(a.queue_, a.queue_.consumers_, &pop_now, &pop_as_promised), queue_(a.queue_) {}
+  explicit operation(queue_pop<T>& a) noexcept : queue_wait(a.queue_, popping) {}
 
-  bool start(environment& e, receiver& r) noexcept { return queue_wait::start("an element of a queue", e, r); }
+  using queue_wait::start;
   std::optional<T> take() {
     if (this->error_) std::rethrow_exception(this->error_);
     return std::move(value_);
@@ -259,7 +258,7 @@ class operation<queue_pop<T>> : public queue_wait {
  private:
   static bool pop_now(queue_wait& w) {
     auto& self = static_cast<operation&>(w);
-    queue<T>& q = self.queue_;
+    queue<T>& q = self.awaited();
     const std::lock_guard lock(q.mutex_);
     if (q.is_drained()) return true;
     if (q.consumers_.has_somebody() || !q.has_element()) {
@@ -271,12 +270,15 @@ class operation<queue_pop<T>> : public queue_wait {
   }
   static void pop_as_promised(queue_wait& w) noexcept {
     auto& self = static_cast<operation&>(w);
-    queue<T>& q = self.queue_;
+    queue<T>& q = self.awaited();
     const std::lock_guard lock(q.mutex_);
     if (q.redeem(self)) q.take_front(self.value_);
   }
 
-  queue<T>& queue_;
+  [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
+  static constexpr queue_wait::kind popping{
+      "an element of a queue", &queue<T>::consumers_, &operation::pop_now, &operation::pop_as_promised};
+
   std::optional<T> value_;
 };
 

@@ -29,16 +29,20 @@ class queue_wait : public ready_item, public cancellable_wait {
   friend queue_core;
   friend queue_line;
 
-  /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
-  using try_to_end = bool (*)(queue_wait&);
-  /// Takes what was promised, or ends since the queue is closed. On the strand.
-  using arrive = void (*)(queue_wait&) noexcept;
+  /// What it waits for.
+  struct kind {
+    const char* what;
+    queue_line queue_core::*line;  // that it stands in
+    /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
+    bool (*try_to_end)(queue_wait&);
+    /// Takes what was promised, or ends since the queue is closed. On the strand.
+    void (*arrive)(queue_wait&) noexcept;
+  };
 
-  queue_wait(queue_core& q, queue_line& line, try_to_end t, arrive a) noexcept
-      : core_(q), line_(line), try_to_end_(t), arrive_(a) {}
+  queue_wait(queue_core& q, const kind& k) noexcept : core_(q), kind_(k) {}
   ~queue_wait();
 
-  bool start(const char* what, environment& e, receiver& r) noexcept;
+  bool start(environment& e, receiver& r) noexcept;
 
   queue_core& core_;
   std::exception_ptr error_;
@@ -47,15 +51,14 @@ class queue_wait : public ready_item, public cancellable_wait {
   // queued: stands in its line. promised: no longer, and is on its way. turned_away: likewise, since it is closed.
   enum class state : std::uint8_t { idle, queued, promised, turned_away };
 
-  queue_line& line_;
+  void go_on() noexcept;
+  [[nodiscard]] queue_line& line() const noexcept;
+
+  const kind& kind_;
   queue_wait* previous_ = nullptr;
   queue_wait* next_ = nullptr;
-  loop* home_ = nullptr;
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
-  try_to_end try_to_end_;
-  arrive arrive_;
-  void go_on() noexcept;
 
   state state_ = state::idle;                 // under the queue's mutex
   bool is_from_outside_ = false;              // likewise: no step of its own run has let it through
