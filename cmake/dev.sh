@@ -104,16 +104,26 @@ need_bench_tools() {
   need libbenchmark-dev libtbb-dev
 }
 
+# run_benchmarks NAME FILTER: leaves build/bench/NAME.json, which it adds to $figures.
+run_benchmarks() {
+  say "running the benchmarks '$2'"
+  build/bench/tests/bench/benchmarks --benchmark_filter="$2" --benchmark_out="build/bench/$1.json" \
+    || fail "the benchmarks ended with status $?"
+  figures="$figures build/bench/$1.json"
+}
+
 bench() {
   need_bench_tools
   figures=
   mkdir -p build/bench
   if [ "${1-}" != compile ]; then
     build bench benchmarks
-    say "running the benchmarks"
-    build/bench/tests/bench/benchmarks --benchmark_filter="${1-.}" --benchmark_out=build/bench/bench.json \
-      || fail "the benchmarks ended with status $?"
-    figures=build/bench/bench.json
+    if [ $# -gt 0 ]; then
+      run_benchmarks bench "$1"
+    else
+      run_benchmarks bench '-^parallel '
+      run_benchmarks parallel '^parallel '  # its threads would slow down what others, oneTBB above all, do on one
+    fi
   fi
   if [ "${1-compile}" = compile ]; then
     build bench aethergraph

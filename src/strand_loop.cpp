@@ -108,10 +108,49 @@ strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
 strand_loop::~strand_loop() { registry_.remove(*this); }  // still there only if its construction has failed
 
 namespace {
-const auto& as_strand(const boost::asio::any_io_executor& ex) noexcept {
-  return *ex.target<boost::asio::strand<boost::asio::any_io_executor>>();
-}
+
+using strand = boost::asio::strand<boost::asio::any_io_executor>;
+
+const strand& as_strand(const boost::asio::any_io_executor& ex) noexcept { return *ex.target<strand>(); }
+
+/// A run's strand, small enough for an any_io_executor to hold it without memory of its own. Asio makes and drops several
+/// copies for each operation.
+class light_strand {
+ public:
+  light_strand(loop& run, const strand& s) noexcept : run_(run), strand_(&s) {}
+
+  [[nodiscard]] boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept {
+    return boost::asio::query(*strand_, boost::asio::execution::context);
+  }
+  [[nodiscard]] light_strand require(boost::asio::execution::blocking_t::never_t) const noexcept {
+    light_strand l = *this;
+    l.never_blocks_ = true;
+    return l;
+  }
+  [[nodiscard]] light_strand require(boost::asio::execution::blocking_t::possibly_t) const noexcept {
+    light_strand l = *this;
+    l.never_blocks_ = false;
+    return l;
+  }
+  template <class F>
+  void execute(F&& f) const {
+    if (never_blocks_)
+      boost::asio::require(*strand_, boost::asio::execution::blocking.never).execute(std::forward<F>(f));
+    else strand_->execute(std::forward<F>(f));
+  }
+  bool operator==(const light_strand& o) const noexcept {
+    return strand_ == o.strand_ && never_blocks_ == o.never_blocks_;
+  }
+
+ private:
+  loop_reference run_;  // which has the strand
+  const strand* strand_;
+  bool never_blocks_ = false;
+};
+
 }  // namespace
+
+boost::asio::any_io_executor strand_loop::handler_executor() { return light_strand(*this, as_strand(strand_)); }
 
 void delete_alarm(alarm* a) noexcept { delete a; }
 
@@ -121,7 +160,7 @@ boost::asio::any_io_executor strand_loop::inner_executor() const { return as_str
 
 void strand_loop::begin() {
   try {
-    boost::asio::post(strand_, [self = loop_reference(*this), this] {
+    boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] {
       start();
       wake();
     });
@@ -146,7 +185,7 @@ void strand_loop::look() noexcept {
     work_ = nullptr;
     if (registry_.remove(*this)) drop_reference();
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
-    boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
+    boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] { wake(); });
   }
 }
 
@@ -164,7 +203,7 @@ void strand_loop::stop_crew() noexcept {
 }
 
 void strand_loop::wake_from_crew() noexcept {
-  boost::asio::post(strand_, [self = loop_reference(*this), this] { wake(); });
+  boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] { wake(); });
 }
 
 void strand_loop::set_alarm(time_point at) {
@@ -184,7 +223,7 @@ std::shared_ptr<run_gate> strand_loop::gate() {
 
 void strand_loop::cancel_from_anywhere() {
   if (!try_add_reference()) return;
-  boost::asio::post(strand_, [self = loop_reference(*this, loop_reference::adopt), this] {
+  boost::asio::post(as_strand(strand_), [self = loop_reference(*this, loop_reference::adopt), this] {
     if (was_delivered_) return;
     {
       const quiet guard(*this);

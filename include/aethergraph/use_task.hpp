@@ -111,7 +111,7 @@ class asio_handler<Operation, R(Args...)> {
 
   explicit asio_handler(Operation& op) : operation_(&op), loop_(op.home()) {}
 
-  [[nodiscard]] executor_type get_executor() const { return loop_->executor(); }
+  [[nodiscard]] executor_type get_executor() const { return loop_->handler_executor(); }
   [[nodiscard]] cancellation_slot_type get_cancellation_slot() const noexcept { return operation_->slot(); }
 
   void operator()(std::decay_t<Args>... a) {

@@ -24,7 +24,7 @@ class progress final : public benchmark::BenchmarkReporter {
 int main(int argc, char** argv) {
   // The order is mixed so that a slow moment hits all competitors.
   std::vector<std::string> arguments{
-      argv[0], "--benchmark_repetitions=5", "--benchmark_min_time=0.02", "--benchmark_enable_random_interleaving=true"};
+      argv[0], "--benchmark_repetitions=9", "--benchmark_min_time=0.01", "--benchmark_enable_random_interleaving=true"};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   std::vector<char*> pointers;
   for (std::string& a : arguments) pointers.push_back(a.data());

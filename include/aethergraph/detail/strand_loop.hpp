@@ -65,6 +65,7 @@ class run_gate {
 class strand_loop : public loop {
  public:
   boost::asio::any_io_executor executor() final { return strand_; }
+  boost::asio::any_io_executor handler_executor() final;
   bool is_on_strand() const noexcept final;
   void wake_from_crew() noexcept final;
 
