@@ -354,7 +354,8 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
   state_[e] = static_cast<std::uint8_t>(s);
   try {
     if (s != node_state::skipped) few_have().causes.push_back({e, cause});
-    if (s == node_state::failed && !has_failed_element(e)) few_have().failures.push_back({e, rarities::no_element, cause});
+    if (s == node_state::failed && !has_failed_element(e))
+      few_have().failures.push_back({e, rarities::no_element, cause});
   } catch (const std::bad_alloc&) {
     // the state still says that it has failed
   }
@@ -364,7 +365,8 @@ void graph_executor::set_ended(std::uint32_t e, const std::exception_ptr& cause)
 
 bool graph_executor::has_failed_element(std::uint32_t e) const noexcept {
   return has_failures() && plan_->entries[e].ops->kind == entry_kind::map &&
-         std::any_of(rarities_->failures.rbegin(), rarities_->failures.rend(), [&](const auto& f) { return f.entry == e; });
+         std::any_of(
+             rarities_->failures.rbegin(), rarities_->failures.rend(), [&](const auto& f) { return f.entry == e; });
 }
 
 void graph_executor::note_element_failure(

@@ -100,7 +100,8 @@ class view_of_stored {
       const stored_node& n = *nodes_[i];
       v.nodes.push_back(view_of(n));
       v.numbers.push_back(n.is_declared ? declared_number(0, static_cast<std::uint32_t>(i)) : ++last);
-      if (!n.is_declared) times->nodes.push_back({.made = n.made == system_time::max() ? no_time : since_start(n.made)});
+      if (!n.is_declared)
+        times->nodes.push_back({.made = n.made == system_time::max() ? no_time : since_start(n.made)});
       if (!n.end || n.made == system_time::max()) continue;
       std::vector<recorded_times::phase>& phases = times->phases[v.numbers.back()];
       // What it depends on has ended when that is safe, which takes longer than to compute it.

@@ -9,6 +9,7 @@
 
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/detail/plan.hpp"
+#include "aethergraph/detail/recording.hpp"
 #include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
@@ -29,6 +30,25 @@ struct recorder::older_records {
   std::map<node_number, std::vector<std::exception_ptr>> failed_attempts;  // before the last; of nodes that are held
 };
 
+struct recorder::declared_runs {
+  struct declared_run {
+    node_number run;
+    const declared_nodes* live;            // null once it has ended
+    std::shared_ptr<const plan> declared;  // from then on
+    declared_states ended;
+  };
+  using map =
+      std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
+  map all;
+};
+
+void recorder::delete_declared(declared_runs* d) noexcept { delete d; }
+recorder::declared_runs& recorder::have_declared() {
+  if (!declared_) declared_.reset(new declared_runs);
+  return *declared_;
+}
+void recorder::delete_times(recorded_times* t) noexcept { delete t; }
+
 void recorder::delete_older(older_records* o) noexcept { delete o; }
 
 recorder::recorder(bool with_times, const loop& l, node_number reserved) : nodes_(reserved + 1) {
@@ -38,7 +58,7 @@ recorder::recorder(bool with_times, const loop& l, node_number reserved) : nodes
 
 void recorder::begin_times(const loop& l) {
   start_ = l.now();
-  times_ = std::make_unique<recorded_times>();
+  times_.reset(new recorded_times);
   times_->first = nodes_.first();
 }
 
@@ -52,7 +72,11 @@ const recorded_times::node_times* recorded_times::of(node_number n) const noexce
 
 // What there is no memory for is missing in what is shown of times, and nothing else depends on it.
 
-void recorder::note_time(node_number n, time_point recorded_times::node_times::*what, time_point at) noexcept {
+void recorder::note_time(node_number n, moment m, time_point at) noexcept {
+  using times = recorded_times::node_times;
+  time_point times::* const what = m == moment::made      ? &times::made
+                                   : m == moment::started ? &times::start
+                                                          : &times::end;
   recorded_times& t = *times_;
   if (n < t.first) {
     if (const auto found = t.old.find(n); found != t.old.end()) found->second.*what = at;
@@ -263,8 +287,9 @@ std::vector<std::pair<node_number, node_record>> recorder::declared_or_old_in_fl
     }
   };
   if (live_root_) add(root_graph, *live_root_);
-  for (const auto& [number, g] : declared_)
-    if (g.live) add(number, *g.live);
+  if (declared_)
+    for (const auto& [number, g] : declared_->all)
+      if (g.live) add(number, *g.live);
   all.insert(all.end(), older().live.begin(), older().live.end());
   return all;
 }
@@ -329,9 +354,10 @@ std::string recorder::replay_path(const place& p) const {
 
 std::optional<recorder::known_graph> recorder::find_graph(std::uint32_t number) const noexcept {
   if (live_root_ && number == root_graph) return known_graph{no_node, &live_root_->graph(), live_root_};
-  const auto found = declared_.find(number);
-  if (found == declared_.end()) return std::nullopt;
-  const declared_run& g = found->second;
+  if (!declared_) return std::nullopt;
+  const auto found = declared_->all.find(number);
+  if (found == declared_->all.end()) return std::nullopt;
+  const declared_runs::declared_run& g = found->second;
   return known_graph{g.run, g.live ? &g.live->graph() : g.declared.get(), g.live};
 }
 
@@ -340,20 +366,22 @@ std::uint32_t recorder::add_declared(const declared_nodes& d, node_number run) {
     live_root_ = &d;
     return root_graph;
   }
-  declared_.emplace(next_declared_, declared_run{run, &d, nullptr, {}});
+  have_declared().all.emplace(next_declared_, declared_runs::declared_run{run, &d, nullptr, {}});
   return next_declared_++;
 }
 
 void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexcept {
   if (const declared_nodes* const root = graph == root_graph ? std::exchange(live_root_, nullptr) : nullptr) {
     try {
-      declared_.emplace(graph, declared_run{no_node, root, nullptr, {}});
+      have_declared().all.emplace(graph, declared_runs::declared_run{no_node, root, nullptr, {}});
     } catch (const std::bad_alloc&) {
       return;  // it will be missing
     }
   }
-  const auto found = declared_.find(graph);
-  if (found == declared_.end() || !found->second.live) return;
+  if (!declared_) return;
+  declared_runs::map& all = declared_->all;
+  const auto found = all.find(graph);
+  if (found == all.end() || !found->second.live) return;
   found->second.declared = found->second.live->shared_graph();
   found->second.live = nullptr;
   found->second.ended = std::move(states);
@@ -364,7 +392,7 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
   } catch (const std::bad_alloc&) {
     return;
   }
-  for (auto g = declared_.begin(); ended_declared_ > kept_nodes && g != declared_.end();) {
+  for (auto g = all.begin(); ended_declared_ > kept_nodes && g != all.end();) {
     if (g->second.live || g == found) {
       ++g;
       continue;
@@ -374,7 +402,7 @@ void recorder::end_declared(std::uint32_t graph, declared_states&& states) noexc
       if (p.entries[e].is_node()) older_->folded.add(entry_state::state(g->second.ended.states[e]));
     ended_declared_ -= p.size();
     drop_times(declared_number(g->first, 0), declared_number(g->first + 1, 0));
-    g = declared_.erase(g);
+    g = all.erase(g);
   }
 }
 
@@ -403,12 +431,12 @@ recording recorder::copy() const {
     if (const auto attempts = old.failed_attempts.find(n.number); attempts != old.failed_attempts.end())
       n.failed_attempts = attempts->second;
   }
-  if (live_root_)
-    all.graphs.push_back({root_graph, no_node, live_root_->shared_graph(), live_root_->copy_states()});
-  for (const auto& [number, g] : declared_) {
-    if (g.live) all.graphs.push_back({number, g.run, g.live->shared_graph(), g.live->copy_states()});
-    else all.graphs.push_back({number, g.run, g.declared, g.ended});
-  }
+  if (live_root_) all.graphs.push_back({root_graph, no_node, live_root_->shared_graph(), live_root_->copy_states()});
+  if (declared_)
+    for (const auto& [number, g] : declared_->all) {
+      if (g.live) all.graphs.push_back({number, g.run, g.live->shared_graph(), g.live->copy_states()});
+      else all.graphs.push_back({number, g.run, g.declared, g.ended});
+    }
   for (const auto& [number, join] : old.joins) all.joins.push_back({number, join});
   for (node_number n = joins_.first(); n < joins_.last(); ++n)
     if (const join_record* r = joins_.at(n)) all.joins.push_back({n, *r});

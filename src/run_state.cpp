@@ -268,7 +268,7 @@ node_number run_state::note_made(const tool_info& what, node_kind kind, environm
   if (!e.steps) return ++book_->unrecorded_;
   const node_number n = log_->note_made(what, kind, *e.steps, live);
   if (is_watched_) [[unlikely]] {
-    if (log_->has_times()) log_->note_time(n, &recorded_times::node_times::made, home().now());
+    if (log_->has_times()) log_->note_time(n, moment::made, home().now());
     if (is_observed_) tell(event_kind::node_made, n, what, kind, node_state::waiting, nullptr);
   }
   return n;
@@ -283,7 +283,7 @@ void run_state::note_started(node_number n, const tool_info& what, node_kind kin
   if (!made_in || is_declared(n)) return declared_->note_started(entry_of(n));
   log_->note_started(n);
   if (is_watched_) [[unlikely]] {
-    if (log_->has_times()) log_->note_time(n, &recorded_times::node_times::start, home().now());
+    if (log_->has_times()) log_->note_time(n, moment::started, home().now());
     if (is_observed_) tell(event_kind::node_started, n, what, kind, node_state::running, nullptr);
   }
 }
@@ -292,7 +292,7 @@ void run_state::note_ended(
     node_number n, const tool_info& what, node_kind kind, sequence* made_in, const std::exception_ptr& cause) noexcept {
   if (!made_in || is_declared(n)) return declared_->note_ended(entry_of(n), cause);
   if (is_watched_ && log_->has_times()) [[unlikely]]
-    log_->note_time(n, &recorded_times::node_times::end, home().now());  // first: then it may be an old one
+    log_->note_time(n, moment::ended, home().now());  // first: then it may be an old one
   const node_state state = log_->note_ended(n, cause, *made_in);
   if (is_observed_) [[unlikely]]
     tell(event_kind::node_ended, n, what, kind, state, cause);

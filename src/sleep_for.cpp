@@ -54,9 +54,8 @@ bool operation<sleep_awaitable>::start(environment& e, receiver& r) noexcept {
 }
 
 void operation<sleep_awaitable>::go_on() noexcept {
-  scope_->home().make_ready(*::new (&over) ready_item, [](ready_item& i) noexcept {
-    static_cast<operation&>(reinterpret_cast<timer_then_ready&>(i)).parent_->done();
-  });
+  scope_->home().make_ready(*::new (&over) ready_item,
+      [](ready_item& i) noexcept { static_cast<operation&>(reinterpret_cast<timer_then_ready&>(i)).parent_->done(); });
 }
 
 void operation<sleep_awaitable>::start_durable(duration d, bool may_outlast, environment& e) {

@@ -113,8 +113,8 @@ using strand = boost::asio::strand<boost::asio::any_io_executor>;
 
 const strand& as_strand(const boost::asio::any_io_executor& ex) noexcept { return *ex.target<strand>(); }
 
-/// A run's strand, small enough for an any_io_executor to hold it without memory of its own. Asio makes and drops several
-/// copies for each operation.
+/// A run's strand, small enough for an any_io_executor to hold it without memory of its own. Asio makes and drops
+/// several copies for each operation.
 class light_strand {
  public:
   light_strand(loop& run, const strand& s) noexcept : run_(run), strand_(&s) {}

@@ -183,8 +183,7 @@ template <class T>
 class fixed_array {
  public:
   fixed_array() noexcept = default;
-  explicit fixed_array(std::size_t capacity)
-      : data_(capacity ? allocate(capacity) : nullptr), capacity_(capacity) {}
+  explicit fixed_array(std::size_t capacity) : data_(capacity ? allocate(capacity) : nullptr), capacity_(capacity) {}
   fixed_array(fixed_array&& o) noexcept
       : data_(std::exchange(o.data_, nullptr)),
         size_(std::exchange(o.size_, 0)),
@@ -218,7 +217,8 @@ class fixed_array {
  private:
   static constexpr bool is_over_aligned = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__;
   [[nodiscard]] static T* allocate(std::size_t capacity) {
-    if (is_over_aligned || capacity > static_cast<std::size_t>(-1) / sizeof(T)) return std::allocator<T>().allocate(capacity);
+    if (is_over_aligned || capacity > static_cast<std::size_t>(-1) / sizeof(T))
+      return std::allocator<T>().allocate(capacity);
     return static_cast<T*>(allocate_block(capacity * sizeof(T)));
   }
 

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 
 #include "aethergraph/detail/ready_list.hpp"
+#include "aethergraph/detail/waiting_threads.hpp"
 
 namespace aethergraph::detail {
 
@@ -98,7 +98,7 @@ class crew : public std::enable_shared_from_this<crew> {
   ready_list* started_ = nullptr;  // under the step lock: where jobs go that are started meanwhile; null: to the queue
 
   std::mutex mutex_;
-  std::condition_variable has_left_;
+  waiting_threads has_left_;
   // Under mutex_:
   ready_list queue_;
   std::size_t drainers_ = 0;  // posted, or at it

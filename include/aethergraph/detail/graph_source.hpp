@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "aethergraph/detail/recorder.hpp"
+#include "aethergraph/detail/recording.hpp"
 #include "aethergraph/task_graph.hpp"
 
 namespace aethergraph::detail {

@@ -1,10 +1,10 @@
 // one_shot: something that happens once, and who waits for it.
 #pragma once
 
-#include <condition_variable>
 #include <mutex>
 
 #include "aethergraph/detail/operation.hpp"
+#include "aethergraph/detail/waiting_threads.hpp"
 #include "aethergraph/fwd.hpp"
 
 namespace aethergraph::detail {
@@ -39,7 +39,7 @@ class one_shot {
 
  private:
   mutable std::mutex mutex_;
-  mutable std::condition_variable happened_;
+  mutable waiting_threads happened_;
   bool is_set_ = false;
   waiter* first_ = nullptr;
   waiter* last_ = nullptr;

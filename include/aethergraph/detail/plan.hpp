@@ -77,8 +77,8 @@ struct entry_ops {
   // Of a call of a plain function, which needs nothing but its arguments: calls it, and puts its value in place. Else
   // null. It throws what that throws.
   void (*call)(graph_executor& ex, std::uint32_t index, const void* record);
-  // Null of inputs. True: a call that has returned already, its value is in its place, and its slot is whose who started
-  // it. Else it keeps all books itself.
+  // Null of inputs. True: a call that has returned already, its value is in its place, and its slot is whose who
+  // started it. Else it keeps all books itself.
   bool (*start)(graph_executor& ex, std::uint32_t index, const void* record) noexcept;
   void (*visit)(const void* record, ref_visitor& v);
   void* (*clone)(std::pmr::memory_resource& arena, const void* record, const translation& t);
@@ -184,11 +184,11 @@ class plan {
   static constexpr std::uint32_t condition_parameter = ~std::uint32_t{0};
 
   static constexpr std::size_t value_unit = 8;
-  static constexpr std::uint8_t is_guarded = 1;     // has a condition
-  static constexpr std::uint8_t reads_tracked = 2;  // reads values that it must release when it has ended
-  static constexpr std::uint8_t is_tracked = 4;     // its value is
-  static constexpr std::uint8_t is_free_call = 8;   // needs a slot, and has no condition
-  static constexpr std::uint8_t is_direct = 16;     // a call that is but a call of the body
+  static constexpr std::uint8_t is_guarded = 1;       // has a condition
+  static constexpr std::uint8_t reads_tracked = 2;    // reads values that it must release when it has ended
+  static constexpr std::uint8_t is_tracked = 4;       // its value is
+  static constexpr std::uint8_t is_free_call = 8;     // needs a slot, and has no condition
+  static constexpr std::uint8_t is_direct = 16;       // a call that is but a call of the body
   static constexpr std::uint8_t is_direct_body = 32;  // likewise, and the body is a coroutine
 
  private:

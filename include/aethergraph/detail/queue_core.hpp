@@ -32,7 +32,7 @@ class queue_wait : public ready_item, public cancellable_wait {
   /// What it waits for.
   struct kind {
     const char* what;
-    queue_line queue_core::*line;  // that it stands in
+    queue_line queue_core::* line;  // that it stands in
     /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
     bool (*try_to_end)(queue_wait&);
     /// Takes what was promised, or ends since the queue is closed. On the strand.

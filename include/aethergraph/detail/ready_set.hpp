@@ -8,9 +8,9 @@
 
 namespace aethergraph::detail {
 
-/// The word that its least position is in stands by itself, so that most operations touch no memory; each other word has
-/// a bit above it if it is not zero, and so on up to one word. Each operation touches one word a level at most: four of
-/// them for 16 million positions. The words are its owner's.
+/// The word that its least position is in stands by itself, so that most operations touch no memory; each other word
+/// has a bit above it if it is not zero, and so on up to one word. Each operation touches one word a level at most:
+/// four of them for 16 million positions. The words are its owner's.
 // Invariant: bits_ is 0 exactly if the set is empty; words of level 0 up to word_ are zero in memory;
 //            a bit of level n + 1 is set exactly if the word below it is not zero.
 class ready_set {

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -157,76 +155,11 @@ void record_log<Record>::add_memory() noexcept {
 extern template class record_log<node_record>;
 extern template class record_log<join_record>;
 
-/// How many nodes of each end are no longer held one by one.
-struct ended_counts {
-  std::uint64_t done = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t cancelled = 0;
-  std::uint64_t skipped = 0;
+/// What a node's time is noted of.
+enum class moment : std::uint8_t { made, started, ended };
 
-  void add(node_state s) noexcept {
-    ++(s == node_state::done         ? done
-        : s == node_state::failed    ? failed
-        : s == node_state::cancelled ? cancelled
-                                     : skipped);
-  }
-  void add(const ended_counts& o) noexcept {
-    done += o.done;
-    failed += o.failed;
-    cancelled += o.cancelled;
-    skipped += o.skipped;
-  }
-};
-
-/// What is noted beside the records when times are: nothing of it is there otherwise.
-struct recorded_times {
-  /// From when on a node waits for something, or its body runs. It lasts until the next one, or the node's end.
-  struct phase {
-    node_phase what;
-    time_point begin;
-  };
-  struct node_times {
-    time_point made = no_time;
-    time_point start = no_time;  // of its last attempt
-    time_point end = no_time;
-  };
-  node_number first = no_node;                       // the number of the first of `nodes`
-  std::deque<node_times> nodes;                      // by number
-  std::map<node_number, node_times> old;             // of those before the first that are still held
-  std::map<node_number, std::vector<phase>> phases;  // of nodes that waited for more than a slot, also declared ones
-  std::map<node_number, std::size_t> slots;          // of each run, by its node; no_node: the root
-  time_point end = no_time;                          // of the root run
-
-  /// Those of a node, or null.
-  [[nodiscard]] const node_times* of(node_number n) const noexcept;
-};
-
-/// A copy of what a recorder holds, at one moment.
-struct recording {
-  struct node {
-    node_number number;
-    node_record record;
-    std::vector<std::exception_ptr> failed_attempts;
-  };
-  struct join {
-    node_number number;
-    join_record record;
-  };
-  /// A static graph that ran.
-  struct graph {
-    std::uint32_t number;
-    node_number run;  // the node that it was the run of; no_node: the root
-    std::shared_ptr<const plan> declared;
-    declared_states states;
-  };
-  std::vector<graph> graphs;  // by number
-  std::vector<node> nodes;    // likewise
-  std::vector<join> joins;    // likewise
-  ended_counts folded;
-  time_point start{};                           // of the run, when times are recorded
-  std::shared_ptr<const recorded_times> times;  // null: they are not
-  time_point seen = no_time;                    // when this copy was made of a run that goes on
-};
+struct recorded_times;
+struct recording;
 
 /// The nodes of a root run and of all that nest in it. Used on the run's strand.
 ///
@@ -288,10 +221,10 @@ class recorder {
   node_number note_join_opened(sequence& s) noexcept;
   void note_join_closed(node_number n, sequence& s) noexcept;
 
-  [[nodiscard]] bool has_times() const noexcept { return times_ != nullptr; }
+  [[nodiscard]] bool has_times() const noexcept { return times_.get() != nullptr; }
   // --- only if it has times
   /// A node was made just now, has started, or ends.
-  void note_time(node_number n, time_point recorded_times::node_times::*what, time_point at) noexcept;
+  void note_time(node_number n, moment what, time_point at) noexcept;
   /// A call waits for something from here on, or an attempt of it begins.
   void note_phase(node_number n, node_phase what, time_point at) noexcept;
   /// A run has begun that has so many slots; `run` is its node.
@@ -324,12 +257,6 @@ class recorder {
   [[nodiscard]] std::string replay_path(const place& p) const;
 
  private:
-  struct declared_run {
-    node_number run;
-    const declared_nodes* live;            // null once it has ended
-    std::shared_ptr<const plan> declared;  // from then on
-    declared_states ended;
-  };
   struct known_graph {
     node_number run;
     const plan* graph;
@@ -368,12 +295,14 @@ class recorder {
   time_point start_{};
   static void delete_older(older_records* o) noexcept;
   owned<older_records, delete_older> older_;
-  std::unique_ptr<recorded_times> times_;  // null: they are not noted
-  using declared_runs =
-      std::map<std::uint32_t, declared_run, std::less<>, frame_cached<std::pair<const std::uint32_t, declared_run>>>;
+  static void delete_times(recorded_times* t) noexcept;
+  owned<recorded_times, delete_times> times_;  // null: they are not noted
   // That of the root run, while it is live, stands by itself: runs of small graphs are made by the million.
   const declared_nodes* live_root_ = nullptr;
-  declared_runs declared_;
+  struct declared_runs;
+  static void delete_declared(declared_runs* d) noexcept;
+  [[nodiscard]] declared_runs& have_declared();
+  owned<declared_runs, delete_declared> declared_;  // made with the first
   std::uint32_t next_declared_ = root_graph + 1;
   std::size_t ended_declared_ = 0;  // the nodes of those that have ended
 };

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
-#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/detail/owned.hpp"
 #include "aethergraph/detail/run_state.hpp"
+#include "aethergraph/detail/waiting_threads.hpp"
 
 namespace aethergraph::detail {
 
@@ -55,7 +55,7 @@ class run_gate {
   void leave() const noexcept;
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable has_left_;
+  mutable waiting_threads has_left_;
   strand_loop* loop_;  // under mutex_, as is:
   mutable std::size_t visits_ = 0;
 };
