@@ -492,6 +492,7 @@ void graph_executor::leave() noexcept {
 }
 
 void graph_executor::leave_states() noexcept {
+  if (!block_) return;  // the run has failed before it came to this
   recorder* const log = run().log();
   if (!log) return;
   try {

@@ -1,5 +1,6 @@
 #include "aethergraph/gather.hpp"
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
@@ -10,7 +11,6 @@
 #include <list>
 #include <memory>
 #include <ranges>
-
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "aethergraph/aethergraph.hpp"
+#include "support/allocation_count.hpp"
 #include "support/catch.hpp"
 
 namespace ag = aethergraph;
@@ -305,4 +306,102 @@ TEST_CASE("an element that ends by a cancelled of its own fails the gather with 
   };
   auto body = [&]() -> ag::task<> { co_await ag::gather(throws(), after(5)); };
   CHECK_THROWS_WITH(ag::testing::simulation(1).run(body()), "my own");
+}
+
+// --- many
+
+TEST_CASE("results stand in the order of the range, whoever ends at once") {
+  // None, the first, the last, or every seventh lets others go on first.
+  for (const auto pauses : {+[](int) { return false; }, +[](int i) { return i == 0; }, +[](int i) { return i == 999; },
+           +[](int i) { return i % 7 == 3; }, +[](int) { return true; }}) {
+    const ag::tool work{"work", [pauses](int i) -> ag::task<std::unique_ptr<int>> {
+      if (pauses(i)) co_await ag::sleep_for(0ns);
+      co_return std::make_unique<int>(i);
+    }};
+    auto body = [&]() -> ag::task<> {
+      auto calls = std::views::iota(0, 1000) | std::views::transform(work);
+      const auto all = co_await ag::gather(calls);
+      REQUIRE(all.size() == 1000);
+      for (int i = 0; i < 1000; ++i) CHECK(*all[static_cast<std::size_t>(i)] == i);
+      auto again = std::views::iota(0, 1000) | std::views::transform(work);
+      const auto results = co_await ag::gather_results(again);
+      REQUIRE(results.size() == 1000);
+      for (int i = 0; i < 1000; ++i) CHECK(*results[static_cast<std::size_t>(i)].value() == i);
+    };
+    for (const int cap : {1, 4, 1000}) ag::run(body(), {.max_concurrency = cap});
+  }
+}
+
+namespace {
+/// Throws when it is moved for the second time.
+struct throws_when_moved_on {
+  explicit throws_when_moved_on(int v) : value(v) {}
+  throws_when_moved_on(throws_when_moved_on&& o) : value(o.value), moves(o.moves + 1) {
+    if (moves == 2) throw std::runtime_error("moved twice");
+  }
+  throws_when_moved_on& operator=(throws_when_moved_on&&) = default;
+  int value;
+  int moves = 0;
+};
+}  // namespace
+
+TEST_CASE("what a result throws when it is moved reaches who gathers") {
+  const ag::tool work{"work", [](int i) -> ag::task<throws_when_moved_on> { co_return throws_when_moved_on(i); }};
+  auto body = [&]() -> ag::task<> {
+    auto calls = std::views::iota(0, 3) | std::views::transform(work);
+    co_await ag::gather(calls);
+  };
+  CHECK_THROWS_WITH(ag::run(body()), "moved twice");
+}
+
+TEST_CASE("a gather of many lets others have their turn meanwhile") {
+  std::vector<int> order;
+  const ag::tool note{"note", [&](int who, int) -> ag::task<> {
+    order.push_back(who);
+    co_return;
+  }};
+  auto many = [&](int who) -> ag::task<> {
+    const auto one = [&](int i) { return note(who, i); };
+    auto calls = std::views::iota(0, 1000) | std::views::transform(one);
+    co_await ag::gather(calls);
+  };
+  auto body = [&]() -> ag::task<> { co_await ag::gather(many(1), many(2)); };
+  ag::run(body());
+  REQUIRE(order.size() == 2000);
+  CHECK(std::ranges::find(order, 2) - order.begin() < 500);
+}
+
+TEST_CASE("of a gather that is cancelled when some have started, the others are skipped") {
+  int bodies = 0;
+  const ag::tool counted{"counted", [&](int) -> ag::task<> {
+    ++bodies;
+    co_return;
+  }};
+  auto many = [&]() -> ag::task<> {
+    auto calls = std::views::iota(0, 1000) | std::views::transform(counted);
+    co_await ag::gather(calls);
+  };
+  auto fails_soon = []() -> ag::task<> {
+    co_await ag::sleep_for(0ns);
+    throw std::runtime_error("soon");
+  };
+  auto body = [&]() -> ag::task<> { co_await ag::gather(many(), fails_soon()); };
+  const auto result = ag::try_run(body());
+  CHECK_THROWS_WITH(result.value(), "soon");
+  CHECK(bodies > 0);
+  CHECK(bodies < 1000);
+  const ag::task_graph graph = result.graph();
+  CHECK(std::ranges::count(graph.nodes(), ag::node_state::done, &ag::task_graph::node_view::state) == bodies);
+  CHECK(std::ranges::count(graph.nodes(), ag::node_state::skipped, &ag::task_graph::node_view::state) == 1000 - bodies);
+}
+
+TEST_CASE("a gather of calls that end at once allocates its arrays, and nothing for each of them") {
+  const ag::tool twice{"twice", [](int x) -> ag::task<int> { co_return 2 * x; }};
+  auto body = [&]() -> ag::task<std::size_t> {
+    auto calls = std::views::iota(0, 10'000) | std::views::transform(twice);
+    const std::size_t before = test::allocations();
+    const auto all = co_await ag::gather(calls);
+    co_return test::allocations() - before;
+  };
+  CHECK(ag::run(body(), {.record = false}) <= 8);
 }

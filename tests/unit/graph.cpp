@@ -311,6 +311,9 @@ TEST_CASE("a cap below one is refused by the run, not by the graphify") {
   CHECK_THROWS_AS(ag::run(graph()), ag::option_error);
   CHECK(ag::run(graph(), {.max_concurrency = 1}) == 2);
   CHECK_THROWS_AS(ag::run(diamond(1), {.max_concurrency = -1}), ag::option_error);
+  const auto refused = ag::try_run(diamond(1), {.max_concurrency = -1});
+  CHECK_THROWS_AS(refused.value(), ag::option_error);
+  CHECK(refused.graph().nodes().empty());
 }
 
 TEST_CASE("more bodies than the cap are never in flight") {

@@ -248,3 +248,18 @@ TEST_CASE("a gather that has not ended keeps its place, however many have come a
   CHECK(g.find("0.0.150000")->tool == "sleeps");
   CHECK(g.find("0.0.150000")->parent.empty());
 }
+
+TEST_CASE("times of nodes that are old, and still listed, are kept") {
+  auto body = []() -> ag::task<> {
+    const ag::tool lives{"lives", []() -> ag::task<> { co_await works(250'000); }};
+    co_await ag::as_result(fails_later(0));
+    co_await lives();
+  };
+  const auto result = ag::try_run(body(), {.record = ag::record::times});
+  const ag::task_graph g = result.graph();
+  const auto* const failed = g.find("fails_later#1");
+  REQUIRE(failed);
+  CHECK(failed->start);
+  CHECK(failed->end);
+  CHECK(g.folded().total() > 100'000);
+}
