@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/core/demangle.hpp>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <unordered_map>
 

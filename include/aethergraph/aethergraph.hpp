@@ -2,6 +2,8 @@
 // optional parts.
 #pragma once
 
+#include <thread>  // which whoever runs agents from threads has always got with this
+
 #include "aethergraph/as_completed.hpp"
 #include "aethergraph/as_result.hpp"
 #include "aethergraph/boundary.hpp"

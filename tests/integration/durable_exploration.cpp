@@ -12,6 +12,7 @@
 #include <numeric>
 #include <random>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>

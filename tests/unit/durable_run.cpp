@@ -4,6 +4,7 @@
 #include <numeric>
 #include <ranges>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"

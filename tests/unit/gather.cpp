@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "aethergraph/aethergraph.hpp"
-#include "support/allocation_count.hpp"
 #include "support/catch.hpp"
 
 namespace ag = aethergraph;
@@ -393,15 +392,4 @@ TEST_CASE("of a gather that is cancelled when some have started, the others are 
   const ag::task_graph graph = result.graph();
   CHECK(std::ranges::count(graph.nodes(), ag::node_state::done, &ag::task_graph::node_view::state) == bodies);
   CHECK(std::ranges::count(graph.nodes(), ag::node_state::skipped, &ag::task_graph::node_view::state) == 1000 - bodies);
-}
-
-TEST_CASE("a gather of calls that end at once allocates its arrays, and nothing for each of them") {
-  const ag::tool twice{"twice", [](int x) -> ag::task<int> { co_return 2 * x; }};
-  auto body = [&]() -> ag::task<std::size_t> {
-    auto calls = std::views::iota(0, 10'000) | std::views::transform(twice);
-    const std::size_t before = test::allocations();
-    const auto all = co_await ag::gather(calls);
-    co_return test::allocations() - before;
-  };
-  CHECK(ag::run(body(), {.record = false}) <= 8);
 }
