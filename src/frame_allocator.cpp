@@ -16,7 +16,7 @@ constexpr std::size_t least_of_large_pages = 2 * large_page;
 }  // namespace
 
 void* allocate_block(std::size_t size) {
-  if (size < least_of_large_pages) return ::operator new(size);
+  if (size < least_of_large_pages || size > static_cast<std::size_t>(-1) - large_page) return ::operator new(size);
   const std::size_t whole = (size + large_page - 1) / large_page * large_page;
   void* const p = std::aligned_alloc(large_page, whole);
   if (!p) throw std::bad_alloc();

@@ -99,8 +99,8 @@ std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::a
 }
 
 strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
-    : strand_(boost::asio::make_strand(ex)),
-      work_(boost::asio::prefer(ex, boost::asio::execution::outstanding_work.tracked)),
+    : work_(boost::asio::prefer(ex, boost::asio::execution::outstanding_work.tracked)),
+      strand_(boost::asio::make_strand(ex)),
       registry_(boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context))) {
   registry_.add(*this);
 }
@@ -114,7 +114,7 @@ using strand = boost::asio::strand<boost::asio::any_io_executor>;
 const strand& as_strand(const boost::asio::any_io_executor& ex) noexcept { return *ex.target<strand>(); }
 
 /// A run's strand, small enough for an any_io_executor to hold it without memory of its own. Asio makes and drops
-/// several copies for each operation.
+/// several copies for each operation. It tracks no work, but the loop that it refers to does, as long as it is there.
 class light_strand {
  public:
   light_strand(loop& run, const strand& s) noexcept : run_(run), strand_(&s) {}
@@ -182,7 +182,6 @@ void strand_loop::look() noexcept {
     dismiss_crew();
     if (gate_) gate_->close_and_wait();
     deliver();
-    work_ = nullptr;
     if (registry_.remove(*this)) drop_reference();
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
     boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] { wake(); });

@@ -16,7 +16,7 @@ namespace detail {
 enum class failure_mode { stop, collect };
 
 /// A scope with children that ends when all of them have.
-// Invariant: pending_ counts the children that have not ended, and one more while they are being started.
+// Invariant: pending_ counts the children that have not ended, those that have not started among them.
 template <failure_mode Mode>
 class gather_scope {
  public:
@@ -54,6 +54,8 @@ class gather_scope {
     finish();
     return true;
   }
+  /// What a child gave could not be taken.
+  void note_lost_result(const std::exception_ptr& why) noexcept { failure_.note(why, scope_); }
   [[nodiscard]] loop& home() const noexcept { return scope_.home(); }
   [[nodiscard]] receiver& parent() const noexcept { return *parent_; }
 
@@ -135,20 +137,24 @@ class [[nodiscard("what is gathered runs only when this is awaited")]] gather_ra
 };
 
 // What ends at once, before anything that does not, is taken at once, and its place is the next one's: so many calls
-// that do not suspend need the memory of one.
-// Invariant: of the first started_ awaitables the last children_.size() have a child; the results of the others are in
-// taken_.
+// that do not suspend need the memory of one. Where it may throw to make an operation, all are made before the first
+// starts, as long as that reaches whoever awaits.
+// Invariant: of the first started_ awaitables the last children_.size() have a child (of all of them, if all are made
+// first); the results of the others are in taken_.
 template <failure_mode Mode, class A>
 class operation<gather_range<Mode, A>> : public gather_scope<Mode>, ready_item {
   using child_type = child_of<A, gather_scope<Mode>>;
   using value_type = gathered_t<Mode, child_type>;
   static constexpr bool is_void = Mode == failure_mode::stop && std::is_void_v<typename child_type::result_type>;
+  static constexpr bool makes_all_first = !std::is_nothrow_constructible_v<child_type, A&>;
 
  public:
   using result_type = std::conditional_t<is_void, void, std::vector<value_type>>;
 
   explicit operation(gather_range<Mode, A>& g) : awaited_(g.awaited_), children_(awaited_.size()) {
     if constexpr (!is_void) taken_.reserve(awaited_.size());
+    if constexpr (makes_all_first)
+      for (A& a : awaited_) children_.emplace_back(a);
   }
 
   bool start(environment& e, receiver& r) noexcept {
@@ -176,8 +182,13 @@ class operation<gather_range<Mode, A>> : public gather_scope<Mode>, ready_item {
         this->home().make_ready(*this);
         return false;
       }
-      children_.emplace_back(awaited_[started_]);
-      if (this->start_child(children_.back(), started_++)) take_at_once();
+      if constexpr (makes_all_first) {
+        this->start_child(children_[started_], started_);
+        ++started_;
+      } else {
+        children_.emplace_back(awaited_[started_]);
+        if (this->start_child(children_.back(), started_++)) take_at_once();
+      }
     }
     return this->close_if_ended();
   }
@@ -185,7 +196,13 @@ class operation<gather_range<Mode, A>> : public gather_scope<Mode>, ready_item {
     if constexpr (is_void || std::is_nothrow_move_constructible_v<value_type>) {
       child_type& c = children_.back();
       if (children_.size() > 1 || (Mode == failure_mode::stop && c.error())) return;
-      if constexpr (!is_void) taken_.push_back(take_gathered<Mode>(c));
+      if constexpr (!is_void) {
+        try {
+          taken_.push_back(take_gathered<Mode>(c));
+        } catch (...) {  // of a handle, say, whose result somebody else has taken
+          return this->note_lost_result(std::current_exception());
+        }
+      }
       children_.pop_back();
     }
   }

@@ -137,7 +137,8 @@ struct run_traits<invocation<Signature, F>> {
 template <class Signature, class F>
 class operation<invocation<Signature, F>> : public run_operation<invocation<Signature, F>> {
  public:
-  explicit operation(invocation<Signature, F>& i) : run_operation<invocation<Signature, F>>(i, default_options) {}
+  explicit operation(invocation<Signature, F>& i) noexcept
+      : run_operation<invocation<Signature, F>>(i, default_options) {}
 };
 
 template <class F, class Signature = typename callable_traits<F>::signature>

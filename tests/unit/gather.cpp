@@ -393,3 +393,46 @@ TEST_CASE("of a gather that is cancelled when some have started, the others are 
   CHECK(std::ranges::count(graph.nodes(), ag::node_state::done, &ag::task_graph::node_view::state) == bodies);
   CHECK(std::ranges::count(graph.nodes(), ag::node_state::skipped, &ag::task_graph::node_view::state) == 1000 - bodies);
 }
+
+TEST_CASE("a result that cannot be taken, of what had ended already, reaches who gathers") {
+  ag::runtime rt;
+  const ag::graph_fn makes{
+      "makes", [](int x) -> ag::task<std::unique_ptr<int>> { co_return std::make_unique<int>(x); }};
+  std::vector<ag::run_handle<std::unique_ptr<int>>> handles;
+  handles.push_back(ag::start(rt, makes(1)));
+  static_cast<void>(handles.front().get());
+  auto body = [&]() -> ag::task<> { co_await ag::gather(std::move(handles)); };
+  CHECK_THROWS_AS(ag::run(body()), ag::error);
+}
+
+namespace {
+struct throws_when_armed {
+  explicit throws_when_armed(int v) : value(v) {}
+  throws_when_armed(throws_when_armed&& o) : value(o.value) {
+    if (is_armed) throw std::runtime_error("moved");
+  }
+  throws_when_armed& operator=(throws_when_armed&&) = default;
+  int value;
+  static inline bool is_armed = false;
+};
+}  // namespace
+
+TEST_CASE("what is thrown when a gather is about to start reaches who awaits it, and nothing has started") {
+  int bodies = 0;
+  const ag::tool takes{"takes", [&](const throws_when_armed& x) -> ag::task<int> {
+    ++bodies;
+    co_return x.value;
+  }};
+  using call = decltype(takes(throws_when_armed(1)));
+  using both = decltype(ag::gather(std::declval<call>(), std::declval<call>()));
+  auto body = [&]() -> ag::task<> {
+    std::vector<both> pairs;
+    pairs.push_back(ag::gather(takes(throws_when_armed(1)), takes(throws_when_armed(2))));
+    auto all = ag::gather(std::move(pairs));
+    throws_when_armed::is_armed = true;
+    co_await std::move(all);
+  };
+  CHECK_THROWS_WITH(ag::run(body()), "moved");
+  throws_when_armed::is_armed = false;
+  CHECK(bodies == 0);
+}

@@ -428,3 +428,29 @@ TEST_CASE("the executor of a run is the one that it was started on") {
   io.run();
   CHECK(future.get());
 }
+
+TEST_CASE("who keeps a handler's executor keeps the event loop of its run, and what that refers to") {
+  // The usual way of an operation that ends on a thread of its own, which holds the executor a little longer.
+  std::thread other;
+  std::atomic<bool> has_let_go = false;
+  auto body = [&]() -> ag::task<int> {
+    co_return co_await asio::async_initiate<const ag::use_task_t&, void(int)>([&](auto handler) {
+      other = std::thread([&has_let_go, h = std::move(handler)]() mutable {
+        auto executor = asio::get_associated_executor(h);
+        auto work = asio::make_work_guard(executor);
+        asio::post(executor, [h = std::move(h)]() mutable { std::move(h)(7); });
+        std::this_thread::sleep_for(50ms);
+        has_let_go = true;
+      });
+    }, ag::use_task);
+  };
+  int result = 0;
+  {
+    asio::io_context io;
+    ag::run_async(io, body(), {}, [&](std::exception_ptr, int x) { result = x; });
+    io.run();
+    CHECK(has_let_go);
+    other.join();
+  }
+  CHECK(result == 7);
+}

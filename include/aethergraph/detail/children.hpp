@@ -57,7 +57,7 @@ class child_of : public child_base<Owner> {
  public:
   using result_type = await_result_t<A>;
 
-  explicit child_of(A& a) : operation_(a) {}
+  explicit child_of(A& a) noexcept(std::is_nothrow_constructible_v<operation<A>, A&>) : operation_(a) {}
   child_of(const child_of&) = delete;
   child_of& operator=(const child_of&) = delete;
 

@@ -210,7 +210,8 @@ struct run_traits<graph_invocation<R(Inputs...)>> {
 template <class Signature>
 class operation<graph_invocation<Signature>> : public run_operation<graph_invocation<Signature>> {
  public:
-  explicit operation(graph_invocation<Signature>& i) : run_operation<graph_invocation<Signature>>(i, default_options) {}
+  explicit operation(graph_invocation<Signature>& i) noexcept
+      : run_operation<graph_invocation<Signature>>(i, default_options) {}
 };
 
 }  // namespace aethergraph::detail

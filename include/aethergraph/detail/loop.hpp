@@ -167,8 +167,8 @@ class loop {
   // --- the executor
   /// The executor that runs this loop's steps and nothing else at the same time.
   [[nodiscard]] virtual boost::asio::any_io_executor executor() = 0;
-  /// The same for handlers that hold a reference to the loop until they are called: cheaper, but it keeps no event loop
-  /// running, which the run does as long as it has not ended.
+  /// The same for handlers, of which Asio makes and drops many copies: cheaper. It keeps the loop, and so the event
+  /// loop.
   [[nodiscard]] virtual boost::asio::any_io_executor handler_executor() { return executor(); }
   /// The same, as a copy that keeps the executor's event loop running and alive until it goes: for posting to a run
   /// that may end meanwhile.

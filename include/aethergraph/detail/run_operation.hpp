@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "aethergraph/detail/codec_ops.hpp"
@@ -39,7 +40,7 @@ class run_operation : receiver {
   using result_type = typename run_traits<A>::body::result_type;
 
   /// Both outlive it.
-  run_operation(A& a, const run_options& o)
+  run_operation(A& a, const run_options& o) noexcept(std::is_nothrow_constructible_v<typename run_traits<A>::body, A&>)
       : awaited_(a), state_(run_traits<A>::what(a), run_traits<A>::max_concurrency(a), o), body_(a) {
     if constexpr (requires { body_.declare(state_); }) body_.declare(state_);
     on_done = [](receiver& r) noexcept {

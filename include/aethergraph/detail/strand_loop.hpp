@@ -103,8 +103,9 @@ class strand_loop : public loop {
   void cancel_from_anywhere();
   void stop_crew() noexcept;
 
+  // What is beneath the strand, kept running as long as anybody refers to this: the first member, so that it goes last.
+  boost::asio::any_io_executor work_;
   boost::asio::any_io_executor strand_;  // a strand: as this type, which costs whoever includes this much less
-  boost::asio::any_io_executor work_;    // what is beneath it, kept running until the run has ended
   owned<alarm, delete_alarm> alarm_;     // made when a timer is first set
   std::shared_ptr<run_gate> gate_;
   std::mutex step_mutex_;
