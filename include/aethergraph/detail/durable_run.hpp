@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "aethergraph/detail/codec_ops.hpp"
-#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/run_store.hpp"
 
 namespace aethergraph {
@@ -138,7 +138,8 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] const fact* find(std::string_view path, fact_kind kind) const noexcept;
   void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
   /// What was given at the next place in these surroundings, or else this. Errors: `divergence_error`.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string value(const environment& e, std::string_view name, std::string fresh);
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string value(
+      const environment& e, std::string_view name, std::string fresh);
   /// A call has ended in this execution: what is left of what its body did before was done in vain.
   void forget_under(const std::string& path) noexcept;
   /// The attempt of this call that a former execution has left off in; what was done in those before is forgotten.

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "aethergraph/detail/call_control.hpp"
-#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/detail/only_durable.hpp"
 
 namespace aethergraph::detail {
 

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string_view>
 
-#include "aethergraph/detail/scope.hpp"
 #include "aethergraph/detail/only_durable.hpp"
+#include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
 
