@@ -19,6 +19,8 @@
 
 namespace aethergraph::detail {
 
+const char part_of_durable_run = 0;
+
 namespace {
 
 // Two journals may not starve the timers and sockets of one loop.

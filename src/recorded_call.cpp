@@ -11,6 +11,8 @@
 
 namespace aethergraph::detail {
 
+const char part_of_recorded_call = 0;
+
 bool recorded_call::begin() noexcept {
   journal_standing standing = journal_standing::refused;
   try {

@@ -9,6 +9,8 @@
 
 namespace aethergraph::detail {
 
+const char part_of_recorded_end = 0;
+
 namespace {
 
 class end_of_root final : public recorded_end {

@@ -8,6 +8,8 @@
 
 namespace aethergraph::detail {
 
+const char part_of_recorded_wait = 0;
+
 namespace {
 
 class grant final : public recorded_grant, journal_event {

@@ -251,7 +251,7 @@ std::string path_of_node(std::string_view id) {
   std::string path = ":";
   for (const char c : id)
     if (std::string_view("/~:.%@").find(c) == std::string_view::npos) path += c;
-    else fmt::format_to(std::back_inserter(path), "%{:02X}", c);
+    else path += fmt::format("%{:02X}", c);
   return path;
 }
 

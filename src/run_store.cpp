@@ -1,6 +1,17 @@
 #include "aethergraph/run_store.hpp"
 
+#include "aethergraph/detail/only_durable.hpp"
+
 namespace aethergraph {
+
+namespace detail {
+namespace {
+[[gnu::used]] const char* const parts[] = {
+    &part_of_durable_run, &part_of_recorded_call, &part_of_recorded_end, &part_of_recorded_wait};
+}
+}  // namespace detail
+
+run_store::~run_store() = default;
 
 std::string_view to_string(run_status s) noexcept {
   switch (s) {

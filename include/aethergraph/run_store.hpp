@@ -170,7 +170,7 @@ class run_store {
   run_store() = default;
   run_store(const run_store&) = delete;
   run_store& operator=(const run_store&) = delete;
-  virtual ~run_store() = default;
+  virtual ~run_store();
 
   // --- for runs
   /// Opens the run with the id of the claim, or makes one of the claim. Whether a run that was there is the same

@@ -18,6 +18,7 @@
 
 #include "aethergraph/detail/codec_ops.hpp"
 #include "aethergraph/detail/loop.hpp"
+#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/run_store.hpp"
 
 namespace aethergraph {
@@ -73,7 +74,7 @@ class journal_event {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   std::string answer;  // of a question, in this execution
   /// Whoever waited does so no more.
-  void give_up() noexcept;
+  AETHERGRAPH_ONLY_DURABLE void give_up() noexcept;
   /// It was asked to stop, and waits on. What has ended by that is not replayed before.
   void note_stopped() noexcept;
 
@@ -114,10 +115,10 @@ enum class journal_standing : std::uint8_t {
 class durable_run final : public turn_source, store_client {
  public:
   /// Opens the run in the store. Errors: `store_error`, `divergence_error`.
-  durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim);
+  AETHERGRAPH_ONLY_DURABLE durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim);
   durable_run(const durable_run&) = delete;
   durable_run& operator=(const durable_run&) = delete;
-  ~durable_run();
+  AETHERGRAPH_ONLY_DURABLE ~durable_run();
 
   /// What a former execution has come to: the run has ended, and is not to be executed.
   [[nodiscard]] bool has_ended_before() const noexcept;
@@ -125,7 +126,7 @@ class durable_run final : public turn_source, store_client {
 
   // --- events
   /// Somebody waits for this. `name` is the tool, or what is waited for.
-  [[nodiscard]] journal_standing enter(
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] journal_standing enter(
       journal_event& e, fact_kind kind, std::string path, std::string_view name) noexcept;
   /// It has happened, in this execution. Its turn comes when that is safe, or, for what can be learned anew, at once.
   void occurred(journal_event& e, fact f, bool when_safe) noexcept;
@@ -137,7 +138,8 @@ class durable_run final : public turn_source, store_client {
   [[nodiscard]] const fact* find(std::string_view path, fact_kind kind) const noexcept;
   void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
   /// What was given at the next place in these surroundings, or else this. Errors: `divergence_error`.
-  [[nodiscard]] std::string value(const environment& e, std::string_view name, std::string fresh);
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string value(
+      const environment& e, std::string_view name, std::string fresh);
   /// A call has ended in this execution: what is left of what its body did before was done in vain.
   void forget_under(const std::string& path) noexcept;
   /// The attempt of this call that a former execution has left off in; what was done in those before is forgotten.
@@ -147,20 +149,20 @@ class durable_run final : public turn_source, store_client {
 
   // --- questions
   /// Asks; the event is released once more when the store has the question, unless that has an answer already.
-  void ask(journal_event& e, question q) noexcept;
-  void withdraw(const std::string& token) noexcept;
+  AETHERGRAPH_ONLY_DURABLE void ask(journal_event& e, question q) noexcept;
+  AETHERGRAPH_ONLY_DURABLE void withdraw(const std::string& token) noexcept;
   /// A sleep that may outlast the process has begun, or has ended.
   void sleeps_until(std::chrono::system_clock::time_point at) noexcept;
   void has_slept_until(std::chrono::system_clock::time_point at) noexcept;
 
   // --- what its calls hold of what others may want, too
-  void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
+  AETHERGRAPH_ONLY_DURABLE void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
   /// Whether all that is in use of it is held by calls of this run.
-  [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
 
   // --- the end
   /// Whether nothing is recorded any more: the run was asked to stop, or cannot go on.
-  [[nodiscard]] bool is_closed() const noexcept;
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool is_closed() const noexcept;
   /// The run cannot go on: it is stopped, and throws this.
   void fail(std::exception_ptr why) noexcept;
   /// It has failed, for good: it throws what will be thrown whenever its outcome is asked for.
@@ -276,6 +278,6 @@ class durable_run final : public turn_source, store_client {
 [[nodiscard]] std::string shortened(std::string_view text);
 
 /// The place of what is awaited next in these surroundings, as a path of the journal. Errors: `std::bad_alloc`.
-[[nodiscard]] std::string next_journal_path(const environment& e);
+AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string next_journal_path(const environment& e);
 
 }  // namespace aethergraph::detail

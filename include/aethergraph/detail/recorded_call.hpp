@@ -7,6 +7,7 @@
 
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/detail/only_durable.hpp"
 
 namespace aethergraph::detail {
 
@@ -17,16 +18,16 @@ class recorded_call : journal_event {
       : journal_event(&turn_came, &released), control_(c), run_(d) {}
 
   /// True: the call goes on as any other. False: it waits, or has ended.
-  [[nodiscard]] bool begin() noexcept;
-  void phase_begins(node_phase what) noexcept;
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool begin() noexcept;
+  AETHERGRAPH_ONLY_DURABLE void phase_begins(node_phase what) noexcept;
   /// Its scope was asked to stop while it waits for the journal. False: it has to wait on.
-  [[nodiscard]] bool give_up() noexcept;
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool give_up() noexcept;
   /// The last attempt has ended. True: `end_for_good` will be called when that is safe. False: right now.
-  [[nodiscard]] bool end() noexcept;
+  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool end() noexcept;
 
  private:
-  static void turn_came(journal_event& e, const fact* replayed) noexcept;
-  static void released(journal_event& e) noexcept;
+  AETHERGRAPH_ONLY_DURABLE static void turn_came(journal_event& e, const fact* replayed) noexcept;
+  AETHERGRAPH_ONLY_DURABLE static void released(journal_event& e) noexcept;
   /// False: it is released later. What the program learns from then on, nobody waits for.
   [[nodiscard]] bool may_begin() noexcept;
   void replay(const fact& f);

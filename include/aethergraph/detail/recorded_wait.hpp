@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
@@ -34,7 +35,7 @@ class recorded_grant {
 
 /// Null in a run that is not durable. `on_turn` is called on the strand, when nothing is ready. Errors:
 /// `std::bad_alloc`.
-[[nodiscard]] std::unique_ptr<recorded_grant> make_recorded_grant(
+AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_grant> make_recorded_grant(
     const environment& e, std::string_view name, void (*on_turn)(void* op, bool is_replayed) noexcept, void* op);
 
 /// A time in a durable run.
@@ -63,10 +64,10 @@ struct timer_wish {
 };
 
 /// `on_time` is called on the strand, when nothing is ready. Errors: `std::bad_alloc`.
-[[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_timer(
+AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_timer(
     const environment& e, std::string_view name, const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op);
 /// The deadline of a nested run.
-[[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_deadline(
+AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_deadline(
     run_state& nested, duration from_now, void (*on_time)(void* op) noexcept, void* op);
 
 }  // namespace aethergraph::detail
