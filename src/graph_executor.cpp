@@ -139,6 +139,7 @@ bool graph_executor::start() noexcept {
   for (std::uint32_t e = 0; e < p.inputs; ++e) entry_ended(e);
   run_ready();
   is_pumping_ = false;
+  if (std::exchange(has_slot_, false)) give_slot_back();
   return is_over();
 }
 
@@ -168,12 +169,8 @@ void graph_executor::pump() noexcept {
   if (is_over()) parent_->done();  // after which this may be gone
 }
 
+// Whoever calls it gives back the slot that the last call has left behind.
 void graph_executor::run_ready() noexcept {
-  start_ready();
-  if (std::exchange(has_slot_, false)) give_slot_back();
-}
-
-void graph_executor::start_ready() noexcept {
   loop& l = home();
   scheduler& slots = run().slots;
   const bool calls = calls_directly_ && !workers_;

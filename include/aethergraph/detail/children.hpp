@@ -89,7 +89,6 @@ struct held_awaitable {
 template <class A, class Owner>
 class child : held_awaitable<A>, public child_of<A, Owner> {
  public:
-  using awaitable_type = A;
   explicit child(A&& a) : held_awaitable<A>{std::move(a)}, child_of<A, Owner>(this->awaited) {}
 };
 

@@ -223,7 +223,6 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
-  void start_ready() noexcept;
   void run_ready_beside() noexcept;
   void schedule() noexcept;
   [[nodiscard, gnu::always_inline]] bool take_slot() noexcept {

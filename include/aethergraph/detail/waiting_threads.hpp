@@ -1,4 +1,5 @@
-// waiting_threads: a condition variable that takes a pointer where nobody waits, and whose header costs nothing.
+// waiting_threads: a condition variable that takes no more than a pointer where nobody waits, and whose header costs
+// little.
 #pragma once
 
 #include <chrono>
