@@ -21,11 +21,11 @@ question_wait asked_question::end() noexcept { return {*this, true}; }
 void asked_question::enter(environment& e) {
   run_ = e.cancellation->run().durable();
   if (!run_) return set(standing::not_durable);
-  question_.path = next_journal_path(e);
+  question_.path = run_->next_path(e);
   question_.token = fmt::format("{}@{}", run_->id(), question_.path);
   // Before the question itself, so that this knows its deadline whenever it is asked.
   if (options_.deadline)
-    deadline_ = make_recorded_timer(e, "a deadline", {*options_.deadline, true, true}, [](void* op) noexcept {
+    deadline_ = run_->make_timer(e, "a deadline", {*options_.deadline, true, true}, [](void* op) noexcept {
       auto& self = *static_cast<asked_question*>(op);
       self.give_up();
       self.run_->withdraw(self.question_.token);

@@ -45,7 +45,7 @@ call_control::call_control(call_state& c, const tool_info& tool, const attempt_h
     self.stop_waiting();
     self.acquire();
   };
-  if (durable_run* d = run().durable()) recorded_ = std::make_unique<recorded_call>(*this, *d);
+  if (durable_run* d = run().durable()) recorded_ = d->make_call(*this);
 }
 
 call_control::~call_control() {

@@ -19,8 +19,6 @@
 
 namespace aethergraph::detail {
 
-const char part_of_durable_run = 0;
-
 namespace {
 
 // Two journals may not starve the timers and sockets of one loop.
@@ -73,14 +71,6 @@ std::string difference_of_structures(const std::string& recorded, const std::str
 std::string shortened(std::string_view text) {
   constexpr std::size_t most = 200;
   return text.size() <= most ? std::string(text) : fmt::format("{}… ({} bytes)", text.substr(0, most), text.size());
-}
-
-std::string next_journal_path(const environment& e) {
-  return e.cancellation->run().log()->replay_path(e.steps->next());
-}
-
-void journal_event::give_up() noexcept {
-  if (run_) run_->give_up(*this);
 }
 
 void journal_event::note_stopped() noexcept {
@@ -171,6 +161,10 @@ journal_lane* durable_run::lane_of(std::string_view path) noexcept {
 }
 
 // --- events
+
+std::string durable_run::next_path(const environment& e) const {
+  return e.cancellation->run().log()->replay_path(e.steps->next());
+}
 
 journal_standing durable_run::enter(
     journal_event& e, fact_kind kind, std::string path, std::string_view name) noexcept {
@@ -284,7 +278,7 @@ void durable_run::note(fact_kind kind, std::string path, std::string_view name, 
 }
 
 std::string durable_run::value(const environment& e, std::string_view name, std::string fresh) {
-  std::string path = next_journal_path(e);
+  std::string path = next_path(e);
   if (const fact* f = find(path, fact_kind::value)) {
     if (f->name == name) return f->value;
     fail(std::make_exception_ptr(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
@@ -110,20 +111,21 @@ bool queue_wait::start(environment& e, receiver& r) noexcept {
   };
   try {
     static_cast<void>(scope_->home().executor());  // what may be woken from another thread needs one
-    recorded_ = make_recorded_grant(e, kind_.what, [](void* op, bool is_replayed) noexcept {
-      auto& self = *static_cast<queue_wait*>(op);
-      if (is_replayed) {
-        self.recorded_.reset();  // from here on it waits as any other, should it have to
-        self.waits_for = "a queue";
-        try {
-          self.is_waiting_ = !self.kind_.try_to_end(self);
-        } catch (...) {
-          self.error_ = std::current_exception();
+    if (durable_run* const d = scope_->run().durable())
+      recorded_ = d->make_grant(e, kind_.what, [](void* op, bool is_replayed) noexcept {
+        auto& self = *static_cast<queue_wait*>(op);
+        if (is_replayed) {
+          self.recorded_.reset();  // from here on it waits as any other, should it have to
+          self.waits_for = "a queue";
+          try {
+            self.is_waiting_ = !self.kind_.try_to_end(self);
+          } catch (...) {
+            self.error_ = std::current_exception();
+          }
         }
-      }
-      if (!self.is_waiting_) self.go_on();
-      else if (self.scope_->is_stopped()) self.on_cancel(self);
-    }, this);
+        if (!self.is_waiting_) self.go_on();
+        else if (self.scope_->is_stopped()) self.on_cancel(self);
+      }, this);
     if (recorded_ && recorded_->is_replayed()) {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);
       return false;

@@ -11,7 +11,13 @@
 
 namespace aethergraph::detail {
 
-const char part_of_recorded_call = 0;
+std::unique_ptr<recorded_call> durable_run::make_call(call_control& c) {
+  return std::make_unique<recorded_call>(c, *this);
+}
+
+recorded_call::recorded_call(call_control& c, durable_run& d) noexcept
+    : journal_event(&turn_came, &released), control_(c), run_(d) {}
+recorded_call::~recorded_call() = default;
 
 bool recorded_call::begin() noexcept {
   journal_standing standing = journal_standing::refused;

@@ -2,14 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/run_state.hpp"
 #include "aethergraph/divergence_error.hpp"
 #include "aethergraph/recorded_error.hpp"
 
 namespace aethergraph::detail {
-
-const char part_of_recorded_end = 0;
 
 namespace {
 
@@ -108,33 +108,24 @@ class end_of_graph final : public recorded_end, journal_event, ready_item {
 
 }  // namespace
 
-std::unique_ptr<recorded_end> make_end_of_root(run_state& s) { return std::make_unique<end_of_root>(s); }
-
-std::unique_ptr<recorded_end> make_end_of_nested(run_state& s) {
-  if (!s.durable() || !s.declared()) return nullptr;
+std::unique_ptr<recorded_end> durable_run::make_end(run_state& s) {
+  if (&s == &root_) return std::make_unique<end_of_root>(s);
+  if (!s.declared()) return nullptr;
   return std::make_unique<end_of_graph>(s);
 }
 
-bool take_recorded_outcome(run_state& s, const codec_ops& codec, void* outcome, std::exception_ptr& failure) {
-  const durable_run& d = *s.durable();
-  if (!d.has_ended_before()) return false;
-  if (d.info().status == run_status::done) {
+bool durable_run::take_outcome(const codec_ops& codec, void* outcome, std::exception_ptr& failure) const {
+  if (!has_ended_before()) return false;
+  if (info().status == run_status::done) {
     try {
-      codec.decode(d.info().outcome, outcome);
+      codec.decode(info().outcome, outcome);
     } catch (const std::exception& e) {
-      throw divergence_error(fmt::format("run '{}': the result that was recorded is none of this program ({}): {}",
-          d.id(), e.what(), shortened(d.info().outcome)));
+      throw divergence_error(fmt::format("run '{}': the result that was recorded is none of this program ({}): {}", id_,
+          e.what(), shortened(info().outcome)));
     }
-  } else if (d.info().status == run_status::failed) failure = decode_failure(d.info().outcome);
+  } else if (info().status == run_status::failed) failure = decode_failure(info().outcome);
   else failure = cancelled_because(stop_reason::asked_by_caller);
   return true;
-}
-
-void refuse_without_codec(const run_state& s) {
-  throw option_error(fmt::format(
-      "run of '{}': it has a `store`, but its result has no codec in this program; include <aethergraph/durable.hpp> "
-      "where it is run",
-      s.name()));
 }
 
 }  // namespace aethergraph::detail

@@ -8,8 +8,6 @@
 
 namespace aethergraph::detail {
 
-const char part_of_recorded_wait = 0;
-
 namespace {
 
 class grant final : public recorded_grant, journal_event {
@@ -160,25 +158,21 @@ class durable_timer final : public recorded_timer, journal_event, timer {
 
 }  // namespace
 
-std::unique_ptr<recorded_grant> make_recorded_grant(
+std::unique_ptr<recorded_grant> durable_run::make_grant(
     const environment& e, std::string_view name, void (*on_turn)(void* op, bool is_replayed) noexcept, void* op) {
-  durable_run* const d = e.cancellation->run().durable();
-  if (!d) return nullptr;
-  return std::make_unique<grant>(*d, next_journal_path(e), name, on_turn, op);
+  return std::make_unique<grant>(*this, next_path(e), name, on_turn, op);
 }
 
-std::unique_ptr<recorded_timer> make_recorded_timer(
+std::unique_ptr<recorded_timer> durable_run::make_timer(
     const environment& e, std::string_view name, const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op) {
-  durable_run& d = *e.cancellation->run().durable();
-  return std::make_unique<durable_timer>(d, e.cancellation->home(), next_journal_path(e), name, wish, on_time, op);
+  return std::make_unique<durable_timer>(*this, e.cancellation->home(), next_path(e), name, wish, on_time, op);
 }
 
-std::unique_ptr<recorded_timer> make_recorded_deadline(
+std::unique_ptr<recorded_timer> durable_run::make_deadline(
     run_state& nested, duration from_now, void (*on_time)(void* op) noexcept, void* op) {
   const timer_wish wish{.from_now = from_now, .may_outlast = true};
   std::string path = nested.log()->replay_path(nested.number()) + "/@deadline";
-  return std::make_unique<durable_timer>(
-      *nested.durable(), nested.home(), std::move(path), "a deadline", wish, on_time, op);
+  return std::make_unique<durable_timer>(*this, nested.home(), std::move(path), "a deadline", wish, on_time, op);
 }
 
 }  // namespace aethergraph::detail

@@ -109,7 +109,7 @@ void run_state::begin_deadline() {
     d.run->cancel(cancelled_because(stop_reason::deadline));
   };
   if (durable_ && outer_) {
-    rarities_->recorded_deadline = make_recorded_deadline(*this, *options_.deadline, [](void* d) noexcept {
+    rarities_->recorded_deadline = durable_->make_deadline(*this, *options_.deadline, [](void* d) noexcept {
       auto& self = *static_cast<deadline_timer*>(d);
       self.on_expiry(self);
     }, &deadline);
@@ -158,10 +158,23 @@ run_state::rarities::rarities() noexcept = default;
 run_state::rarities::~rarities() = default;
 
 void run_state::begin_durable(const durable_claim& claim) {
-  few_have().durable = std::make_unique<durable_run>(*this, home(), *options_.store, claim);
+  few_have().durable = options_.store->make_durable_run(*this, home(), claim);
   durable_ = few_have().durable.get();
   has_gates_ = true;
 }
+
+void run_state::refuse_without_codec() const {
+  throw option_error(fmt::format(
+      "run of '{}': it has a `store`, but its result has no codec in this program; include <aethergraph/durable.hpp> "
+      "where it is run",
+      name()));
+}
+
+bool run_state::take_recorded_outcome(const codec_ops& codec, void* outcome, std::exception_ptr& failure) const {
+  return durable_->take_outcome(codec, outcome, failure);
+}
+
+std::unique_ptr<recorded_end> run_state::make_recorded_end() { return durable_->make_end(*this); }
 
 void run_state::end_durable() noexcept {
   durable_ = nullptr;

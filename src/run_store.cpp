@@ -1,17 +1,15 @@
 #include "aethergraph/run_store.hpp"
 
-#include "aethergraph/detail/only_durable.hpp"
+#include "aethergraph/detail/durable_run.hpp"
 
 namespace aethergraph {
 
-namespace detail {
-namespace {
-[[gnu::used]] const char* const parts[] = {
-    &part_of_durable_run, &part_of_recorded_call, &part_of_recorded_end, &part_of_recorded_wait};
-}
-}  // namespace detail
-
 run_store::~run_store() = default;
+
+std::unique_ptr<detail::durable_run> run_store::make_durable_run(
+    detail::run_state& root, detail::loop& home, const detail::durable_claim& claim) {
+  return std::make_unique<detail::durable_run>(root, home, *this, claim);
+}
 
 std::string_view to_string(run_status s) noexcept {
   switch (s) {

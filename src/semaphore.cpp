@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph {
 
@@ -84,15 +85,16 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
   };
   try {
     static_cast<void>(home->executor());  // what may be woken from another thread needs one
-    recorded_ = make_recorded_grant(e, "a semaphore", [](void* op, bool is_replayed) noexcept {
-      auto& self = *static_cast<acquire_operation*>(op);
-      if (!is_replayed) return self.go_on();
-      self.recorded_.reset();  // from here on it waits as any other, should it have to
-      if (self.semaphore_.acquire_or_wait(self)) return self.go_on();
-      self.is_waiting_ = true;
-      self.waits_for = what_is_waited_for;
-      if (self.scope_->is_stopped()) self.on_cancel(self);
-    }, this);
+    if (durable_run* const d = scope_->run().durable())
+      recorded_ = d->make_grant(e, "a semaphore", [](void* op, bool is_replayed) noexcept {
+        auto& self = *static_cast<acquire_operation*>(op);
+        if (!is_replayed) return self.go_on();
+        self.recorded_.reset();  // from here on it waits as any other, should it have to
+        if (self.semaphore_.acquire_or_wait(self)) return self.go_on();
+        self.is_waiting_ = true;
+        self.waits_for = what_is_waited_for;
+        if (self.scope_->is_stopped()) self.on_cancel(self);
+      }, this);
     if (recorded_ && recorded_->is_replayed()) {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);
       return false;

@@ -59,12 +59,12 @@ void operation<sleep_awaitable>::go_on() noexcept {
 }
 
 void operation<sleep_awaitable>::start_durable(duration d, bool may_outlast, environment& e) {
-  recorded_ = make_recorded_timer(e, may_outlast ? "a time" : "a sleep", {d, may_outlast},
-      [](void* op) noexcept {
+  const auto on_time = [](void* op) noexcept {
     auto& self = *static_cast<operation*>(op);
     self.pending.on_expiry(self.pending);
-  }, this)
-                  .release();
+  };
+  durable_run& run = *scope_->run().durable();
+  recorded_ = run.make_timer(e, may_outlast ? "a time" : "a sleep", {d, may_outlast}, on_time, this).release();
 }
 
 void operation<sleep_awaitable>::drop_recorded() noexcept { delete recorded_; }

@@ -1,19 +1,20 @@
 #include "aethergraph/timeout.hpp"
 
+#include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/run_state.hpp"
 
 namespace aethergraph::detail {
 
-void timeout_scope::open(environment& e, duration d) noexcept {
-  limit_ = d;
+void timeout_scope::open(environment& e, duration limit) noexcept {
+  limit_ = limit;
   scope_.open(e);
   loop& l = scope_.home();
-  const time_point at = saturating_add(l.now(), d);
+  const time_point at = saturating_add(l.now(), limit);
   scope_.tighten_deadline(at);
   on_expiry = [](timer& t) noexcept { static_cast<timeout_scope&>(t).expire(); };
   try {
-    if (scope_.run().durable())
-      recorded_ = make_recorded_timer(e, "a timeout", {.from_now = d},
+    if (durable_run* const d = scope_.run().durable())
+      recorded_ = d->make_timer(e, "a timeout", {.from_now = limit},
           [](void* self) noexcept { static_cast<timeout_scope*>(self)->expire(); }, this);
     else l.add_timer(*this, at);
   } catch (...) {

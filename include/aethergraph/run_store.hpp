@@ -17,6 +17,13 @@
 
 namespace aethergraph {
 
+namespace detail {
+class durable_run;
+class loop;
+class run_state;
+struct durable_claim;
+}  // namespace detail
+
 /// A store cannot do what it was asked for: no such run, a full disk, a file of a newer version. The message names the
 /// store and says what would help.
 class store_error : public error {
@@ -205,6 +212,12 @@ class run_store {
   virtual void restate(const run_claim& claim) = 0;
   /// Removes a run with all that belongs to it. Errors: `run_busy`.
   virtual void erase(std::string_view id) = 0;
+
+ private:
+  friend detail::run_state;
+  // Virtual so that a program without a store links nothing of durable runs.
+  [[nodiscard]] virtual std::unique_ptr<detail::durable_run> make_durable_run(
+      detail::run_state& root, detail::loop& home, const detail::durable_claim& claim);
 };
 
 }  // namespace aethergraph

@@ -28,7 +28,7 @@ class [[nodiscard("nothing runs until this is awaited")]] timeout_awaitable {
 /// The scope and the timer of a timeout.
 class timeout_scope : protected timer {
  protected:
-  void open(environment& e, duration d) noexcept;
+  void open(environment& e, duration limit) noexcept;
   /// What the inner operation ended with, or `timed_out` in place of a `cancelled` of ours.
   void close(const std::exception_ptr& inner) noexcept;
 

@@ -18,7 +18,8 @@
 
 #include "aethergraph/detail/codec_ops.hpp"
 #include "aethergraph/detail/loop.hpp"
-#include "aethergraph/detail/only_durable.hpp"
+#include "aethergraph/detail/recorded_end.hpp"
+#include "aethergraph/detail/recorded_wait.hpp"
 #include "aethergraph/run_store.hpp"
 
 namespace aethergraph {
@@ -28,7 +29,9 @@ class resource_pool;
 namespace aethergraph::detail {
 
 class durable_run;
+class call_control;
 class journal_event;
+class recorded_call;
 class run_state;
 struct environment;
 struct journal_lane;
@@ -74,7 +77,7 @@ class journal_event {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   std::string answer;  // of a question, in this execution
   /// Whoever waited does so no more.
-  AETHERGRAPH_ONLY_DURABLE void give_up() noexcept;
+  void give_up() noexcept;
   /// It was asked to stop, and waits on. What has ended by that is not replayed before.
   void note_stopped() noexcept;
 
@@ -109,24 +112,45 @@ enum class journal_standing : std::uint8_t {
 /// A lane is what has an order of its own: the body of the root, or a node of a static graph with all that its body
 /// does. Within a lane, what has no fact is held until all facts are replayed, since it had not happened before; and
 /// until nothing can be replayed of the others, since what was recorded of them may lead to its never beginning.
+///
+/// What those call that any program links is virtual: a store makes this (`run_store::make_durable_run`), and so a
+/// program without one has nothing of it.
 // Invariant: a lane's first pending fact, if somebody waits for it, is in replayable_;
 //            due_ has those that have happened and had no turn yet, in the order of their numbers. None of them has it
 //            before all of its lane is replayed, which had its turn before.
-class durable_run final : public turn_source, store_client {
+class durable_run : public turn_source, store_client {
  public:
   /// Opens the run in the store. Errors: `store_error`, `divergence_error`.
-  AETHERGRAPH_ONLY_DURABLE durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim);
+  durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim);
   durable_run(const durable_run&) = delete;
   durable_run& operator=(const durable_run&) = delete;
-  AETHERGRAPH_ONLY_DURABLE ~durable_run();
+  virtual ~durable_run();
 
   /// What a former execution has come to: the run has ended, and is not to be executed.
   [[nodiscard]] bool has_ended_before() const noexcept;
   [[nodiscard]] const stored_run& info() const noexcept { return journal_->info(); }
 
+  // --- what has a place in it. Errors: `std::bad_alloc`; of a time also what the run has failed of.
+  /// The place of what is awaited next in these surroundings.
+  [[nodiscard]] virtual std::string next_path(const environment& e) const;
+  [[nodiscard]] virtual std::unique_ptr<recorded_call> make_call(call_control& c);
+  /// `on_turn` is called on the strand, when nothing is ready.
+  [[nodiscard]] virtual std::unique_ptr<recorded_grant> make_grant(
+      const environment& e, std::string_view name, void (*on_turn)(void* op, bool is_replayed) noexcept, void* op);
+  /// `on_time` is called on the strand, when nothing is ready.
+  [[nodiscard]] virtual std::unique_ptr<recorded_timer> make_timer(const environment& e, std::string_view name,
+      const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op);
+  /// The deadline of a nested run.
+  [[nodiscard]] virtual std::unique_ptr<recorded_timer> make_deadline(
+      run_state& nested, duration from_now, void (*on_time)(void* op) noexcept, void* op);
+  /// Of the root, or of a nested run that begins; null: that is no static graph.
+  [[nodiscard]] virtual std::unique_ptr<recorded_end> make_end(run_state& s);
+  /// See `run_state::take_recorded_outcome`.
+  [[nodiscard]] virtual bool take_outcome(const codec_ops& codec, void* outcome, std::exception_ptr& failure) const;
+
   // --- events
   /// Somebody waits for this. `name` is the tool, or what is waited for.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] journal_standing enter(
+  [[nodiscard]] virtual journal_standing enter(
       journal_event& e, fact_kind kind, std::string path, std::string_view name) noexcept;
   /// It has happened, in this execution. Its turn comes when that is safe, or, for what can be learned anew, at once.
   void occurred(journal_event& e, fact f, bool when_safe) noexcept;
@@ -135,11 +159,10 @@ class durable_run final : public turn_source, store_client {
   /// Whether something that was recorded of its lane has not had its turn.
   [[nodiscard]] bool is_behind_recorded(std::string_view path) noexcept;
   /// What happened at a place and has no turn: a number that was drawn, who won a race; null: nothing was recorded.
-  [[nodiscard]] const fact* find(std::string_view path, fact_kind kind) const noexcept;
-  void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
+  [[nodiscard]] virtual const fact* find(std::string_view path, fact_kind kind) const noexcept;
+  virtual void note(fact_kind kind, std::string path, std::string_view name, std::string value) noexcept;
   /// What was given at the next place in these surroundings, or else this. Errors: `divergence_error`.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string value(
-      const environment& e, std::string_view name, std::string fresh);
+  [[nodiscard]] virtual std::string value(const environment& e, std::string_view name, std::string fresh);
   /// A call has ended in this execution: what is left of what its body did before was done in vain.
   void forget_under(const std::string& path) noexcept;
   /// The attempt of this call that a former execution has left off in; what was done in those before is forgotten.
@@ -149,22 +172,22 @@ class durable_run final : public turn_source, store_client {
 
   // --- questions
   /// Asks; the event is released once more when the store has the question, unless that has an answer already.
-  AETHERGRAPH_ONLY_DURABLE void ask(journal_event& e, question q) noexcept;
-  AETHERGRAPH_ONLY_DURABLE void withdraw(const std::string& token) noexcept;
+  virtual void ask(journal_event& e, question q) noexcept;
+  virtual void withdraw(const std::string& token) noexcept;
   /// A sleep that may outlast the process has begun, or has ended.
   void sleeps_until(std::chrono::system_clock::time_point at) noexcept;
   void has_slept_until(std::chrono::system_clock::time_point at) noexcept;
 
   // --- what its calls hold of what others may want, too
-  AETHERGRAPH_ONLY_DURABLE void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
+  virtual void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
   /// Whether all that is in use of it is held by calls of this run.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool holds_all_in_use(const resource_pool& p) const noexcept;
+  [[nodiscard]] virtual bool holds_all_in_use(const resource_pool& p) const noexcept;
 
   // --- the end
   /// Whether nothing is recorded any more: the run was asked to stop, or cannot go on.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool is_closed() const noexcept;
+  [[nodiscard]] virtual bool is_closed() const noexcept;
   /// The run cannot go on: it is stopped, and throws this.
-  void fail(std::exception_ptr why) noexcept;
+  virtual void fail(std::exception_ptr why) noexcept;
   /// It has failed, for good: it throws what will be thrown whenever its outcome is asked for.
   void throw_instead(std::exception_ptr recorded) noexcept { recorded_failure_ = std::move(recorded); }
   /// What the run throws in place of what its body threw, or null.
@@ -222,7 +245,7 @@ class durable_run final : public turn_source, store_client {
   void park() noexcept;
   void diverge() noexcept;
   void wait_for_commit(bool waits) noexcept;
-  void give_up(journal_event& e) noexcept;
+  virtual void give_up(journal_event& e) noexcept;
 
   run_state& root_;
   loop& home_;
@@ -277,7 +300,8 @@ class durable_run final : public turn_source, store_client {
 /// Not more than 200 bytes of a text, for messages.
 [[nodiscard]] std::string shortened(std::string_view text);
 
-/// The place of what is awaited next in these surroundings, as a path of the journal. Errors: `std::bad_alloc`.
-AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::string next_journal_path(const environment& e);
+inline void journal_event::give_up() noexcept {
+  if (run_) run_->give_up(*this);
+}
 
 }  // namespace aethergraph::detail

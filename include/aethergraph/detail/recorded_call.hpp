@@ -7,27 +7,27 @@
 
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/durable_run.hpp"
-#include "aethergraph/detail/only_durable.hpp"
 
 namespace aethergraph::detail {
 
-/// The place of one call in the journal: what a former execution recorded of it, or what will be.
+/// The place of one call in the journal: what a former execution recorded of it, or what will be. Virtual for the
+/// reason that `durable_run` is.
 class recorded_call : journal_event {
  public:
-  recorded_call(call_control& c, durable_run& d) noexcept
-      : journal_event(&turn_came, &released), control_(c), run_(d) {}
+  recorded_call(call_control& c, durable_run& d) noexcept;
+  virtual ~recorded_call();
 
   /// True: the call goes on as any other. False: it waits, or has ended.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool begin() noexcept;
-  AETHERGRAPH_ONLY_DURABLE void phase_begins(node_phase what) noexcept;
+  [[nodiscard]] virtual bool begin() noexcept;
+  virtual void phase_begins(node_phase what) noexcept;
   /// Its scope was asked to stop while it waits for the journal. False: it has to wait on.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool give_up() noexcept;
+  [[nodiscard]] virtual bool give_up() noexcept;
   /// The last attempt has ended. True: `end_for_good` will be called when that is safe. False: right now.
-  AETHERGRAPH_ONLY_DURABLE [[nodiscard]] bool end() noexcept;
+  [[nodiscard]] virtual bool end() noexcept;
 
  private:
-  AETHERGRAPH_ONLY_DURABLE static void turn_came(journal_event& e, const fact* replayed) noexcept;
-  AETHERGRAPH_ONLY_DURABLE static void released(journal_event& e) noexcept;
+  static void turn_came(journal_event& e, const fact* replayed) noexcept;
+  static void released(journal_event& e) noexcept;
   /// False: it is released later. What the program learns from then on, nobody waits for.
   [[nodiscard]] bool may_begin() noexcept;
   void replay(const fact& f);

@@ -6,12 +6,9 @@
 #include <optional>
 #include <string_view>
 
-#include "aethergraph/detail/only_durable.hpp"
 #include "aethergraph/detail/scope.hpp"
 
 namespace aethergraph::detail {
-
-class run_state;
 
 /// A place in a durable run that waits for a semaphore or a queue. Whom steps of the same run let through needs no
 /// fact, since they do the same each time; who is let through by others is let through at the same moment when that is
@@ -32,11 +29,6 @@ class recorded_grant {
  protected:
   recorded_grant() = default;
 };
-
-/// Null in a run that is not durable. `on_turn` is called on the strand, when nothing is ready. Errors:
-/// `std::bad_alloc`.
-AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_grant> make_recorded_grant(
-    const environment& e, std::string_view name, void (*on_turn)(void* op, bool is_replayed) noexcept, void* op);
 
 /// A time in a durable run.
 class recorded_timer {
@@ -62,12 +54,5 @@ struct timer_wish {
   bool may_outlast = false;
   bool starts_later = false;  ///< with `start`
 };
-
-/// `on_time` is called on the strand, when nothing is ready. Errors: `std::bad_alloc`.
-AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_timer(
-    const environment& e, std::string_view name, const timer_wish& wish, void (*on_time)(void* op) noexcept, void* op);
-/// The deadline of a nested run.
-AETHERGRAPH_ONLY_DURABLE [[nodiscard]] std::unique_ptr<recorded_timer> make_recorded_deadline(
-    run_state& nested, duration from_now, void (*on_time)(void* op) noexcept, void* op);
 
 }  // namespace aethergraph::detail

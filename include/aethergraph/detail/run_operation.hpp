@@ -58,7 +58,7 @@ class run_operation : receiver {
     make_node(outer, state_);
     return start_with(r, [&] {
       state_.begin(outer, number_);
-      if (state_.durable()) end_ = make_end_of_nested(state_);
+      if (state_.durable()) end_ = state_.make_recorded_end();
       outer_->node_started(number_, what(), node_kind::run, made_in_);
     });
   }
@@ -125,11 +125,11 @@ class run_operation : receiver {
   // Errors: those of opening the journal; `option_error`.
   void begin_durable() {
     const codec_ops* const codec = codec_of_result<result_type>();
-    if (!codec) refuse_without_codec(state_);
+    if (!codec) state_.refuse_without_codec();
     state_.begin_durable(run_traits<A>::claim(awaited_));
     if constexpr (requires { body_.outcome; })
-      has_ended_before_ = take_recorded_outcome(state_, *codec, &body_.outcome, failure_);
-    if (!has_ended_before_) end_ = make_end_of_root(state_);
+      has_ended_before_ = state_.take_recorded_outcome(*codec, &body_.outcome, failure_);
+    if (!has_ended_before_) end_ = state_.make_recorded_end();
   }
   // True: the journal is told first, and then goes on.
   bool ends_later() noexcept {

@@ -22,6 +22,7 @@ namespace aethergraph::detail {
 class durable_run;
 class graph_source;
 class permit_account;
+class recorded_end;
 class recorded_timer;
 struct codec_ops;
 struct durable_claim;
@@ -82,6 +83,14 @@ class run_state : public scope {
   [[nodiscard]] durable_run* durable() const noexcept { return durable_; }
   /// As a root that has begun: opens its journal. Errors: `option_error`, `store_error`, `divergence_error`.
   void begin_durable(const durable_claim& claim);
+  /// Errors: `option_error`, always.
+  [[noreturn]] void refuse_without_codec() const;
+  /// As a root whose journal is open. False: it has not ended before. Else the outcome, a `result` of the codec's type,
+  /// or the failure is set. Errors: what the codec throws.
+  [[nodiscard]] bool take_recorded_outcome(const codec_ops& codec, void* outcome, std::exception_ptr& failure) const;
+  /// In a durable run, as a root whose journal is open or a nested run that has begun: what its end has to wait for;
+  /// null: nothing. Errors: `std::bad_alloc`.
+  [[nodiscard]] std::unique_ptr<recorded_end> make_recorded_end();
   /// Its journal is closed, and others may open the run.
   void end_durable() noexcept;
   /// Whether a call needs more than a slot before its body may start: a permit of the runtime, or the journal.
