@@ -53,44 +53,4 @@ task<std::string> channel::read_answer(const question&) {
   co_return {};
 }
 
-callback_channel::callback_channel(
-    std::function<void(std::string)> on_text, std::function<std::string(const question&)> on_question)
-    : on_text_(std::move(on_text)), on_question_(std::move(on_question)) {
-  if (!on_text_) throw option_error("callback_channel: the function is empty; pass one that takes a std::string");
-}
-
-task<> callback_channel::send_text(std::string text) {
-  on_text_(std::move(text));
-  co_return;
-}
-
-task<std::string> callback_channel::read_answer(const question& q) {
-  if (!on_question_) co_return co_await channel::read_answer(q);
-  co_return on_question_(q);
-}
-
-task<> memory_channel::send_text(std::string text) {
-  const std::lock_guard lock(mutex_);
-  texts_.push_back(std::move(text));
-  co_return;
-}
-
-void memory_channel::answer(std::string typed) {
-  const std::lock_guard lock(mutex_);
-  answers_.push_back(std::move(typed));
-}
-
-task<std::string> memory_channel::read_answer(const question& q) {
-  const std::lock_guard lock(mutex_);
-  if (answers_.empty()) throw error("memory_channel: nobody has given an answer to '" + q.prompt + "'");
-  std::string typed = std::move(answers_.front());
-  answers_.pop_front();
-  co_return typed;
-}
-
-std::vector<std::string> memory_channel::texts() const {
-  const std::lock_guard lock(mutex_);
-  return texts_;
-}
-
 }  // namespace aethergraph

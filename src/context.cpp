@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "aethergraph/detail/durable_run.hpp"
+#include "aethergraph/logger.hpp"
 
 namespace aethergraph {
 
@@ -51,6 +52,12 @@ std::string context::idempotency_key() const {
     return fmt::format("{}@{}", d->id(), path);
   }
   return fmt::format("{:016x}@{}", run().nonce(), id());
+}
+
+void node_logger::write(log_level level, const std::string& text) const {
+  const std::string run = context_.run_id();
+  const std::string node = context_.node_id();
+  logger_.write({level, std::chrono::system_clock::now(), run, node, text});
 }
 
 }  // namespace aethergraph

@@ -6,8 +6,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include "aethergraph/context.hpp"
-
 namespace aethergraph {
 
 namespace {
@@ -51,12 +49,6 @@ void memory_logger::write(const log_line& line) {
 std::vector<std::string> memory_logger::lines() const {
   const std::lock_guard lock(mutex_);
   return lines_;
-}
-
-void node_logger::write(log_level level, const std::string& text) const {
-  const std::string run = context_.run_id();
-  const std::string node = context_.node_id();
-  logger_.write({level, std::chrono::system_clock::now(), run, node, text});
 }
 
 }  // namespace aethergraph

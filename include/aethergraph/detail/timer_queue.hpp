@@ -1,9 +1,11 @@
 // The pending timers of one loop, earliest first.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -42,18 +44,22 @@ struct timer {
   [[nodiscard]] bool is_pending() const noexcept { return position != not_pending; }
 };
 
-// A binary heap that tells each timer its position, so that one is removed in O(log n). Times stand in the heap itself:
-// looking them up in the timers, wherever they lie, is what a large heap would spend its time with.
-// Invariant: heap_[t.position].what == &t for each pending t; heap_[(i - 1) / 2] is due no later than heap_[i];
+// Few timers stand in a binary heap. Where there are many, most of them were added in the order in which they are due,
+// since they wait for the same few durations: these stand in runs that are sorted as they are added to, so that adding,
+// removing and expiring one costs the same however many there are. What fits in no run goes into the heap. Times stand
+// here, beside each other: looking them up in the timers, wherever those lie, is what a long queue would spend its time
+// with.
+// Invariant: each pending timer knows its position; heap_[(i - 1) / 2] is due no later than heap_[i]; the entries of a
+//            run are due in their order, and the first and the last of them are no holes;
 //            watches_ counts those that only watch, outlasting_ those that may outlast; none is both.
 class timer_queue {
  public:
-  [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
-  [[nodiscard]] time_point earliest() const noexcept { return heap_.front().at; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] time_point earliest() const noexcept { return first().at; }
   /// Whether nothing goes on when the pending ones expire.
-  [[nodiscard]] bool only_watches() const noexcept { return watches_ == heap_.size(); }
+  [[nodiscard]] bool only_watches() const noexcept { return watches_ == size_; }
   /// Whether there is one that a durable run has to stay in its process for.
-  [[nodiscard]] bool has_any_to_wait_for() const noexcept { return watches_ + outlasting_ < heap_.size(); }
+  [[nodiscard]] bool has_any_to_wait_for() const noexcept { return watches_ + outlasting_ < size_; }
 
   void add(timer& t, time_point at);  // t must not be pending
   void remove(timer& t) noexcept;     // t must be pending
@@ -63,15 +69,36 @@ class timer_queue {
   struct entry {
     time_point at;
     std::uint64_t order;  // of timers due at the same time, the one that was added first expires first
-    timer* what;
+    timer* what;          // null: a hole, where one was removed
     [[nodiscard]] bool is_before(const entry& o) const noexcept { return at != o.at ? at < o.at : order < o.order; }
   };
+  struct sorted_run {
+    std::vector<entry> entries;
+    std::size_t first = 0;    // what is before it is over
+    std::size_t pending = 0;  // entries that are no holes
+    std::uint32_t base = 0;   // the position of entries[0] within the run, which goes round
+  };
+  static constexpr std::size_t runs = 4;
+  // A position in the heap, or which run and where in it.
+  static constexpr std::uint32_t is_in_run = std::uint32_t{1} << 31;
+  static constexpr unsigned run_shift = 29;
+  static constexpr std::uint32_t run_mask = (std::uint32_t{1} << run_shift) - 1;
 
+  [[nodiscard]] const entry& first() const noexcept;
+  [[nodiscard]] sorted_run* run_for(time_point at);
+  void append(sorted_run& r, const entry& e);
+  void remove_from_run(timer& t) noexcept;
+  static void drop_front(sorted_run& r) noexcept;
+  void close_holes(sorted_run& r) noexcept;
+  [[nodiscard]] std::uint32_t position_in(const sorted_run& r, std::size_t i) const noexcept;
+  void remove_from_heap(timer& t) noexcept;
   void place(const entry& e, std::size_t position) noexcept;
   void sift_up(const entry& e, std::size_t position) noexcept;
   void sift_down(const entry& e, std::size_t position) noexcept;
 
   std::vector<entry> heap_;
+  std::unique_ptr<std::array<sorted_run, runs>> runs_;  // null: there were never many
+  std::size_t size_ = 0;
   std::uint64_t next_order_ = 0;
   std::size_t watches_ = 0;
   std::size_t outlasting_ = 0;
