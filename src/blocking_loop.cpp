@@ -35,7 +35,7 @@ bool blocking_loop::is_on_strand() const noexcept {
 void blocking_loop::set_alarm(time_point at) {
   events().wake_up.set(at, [this] {
     expire_timers(now());
-    return timers_.empty() ? time_point::max() : timers_.earliest();
+    return next_alarm();
   });
 }
 

@@ -1,5 +1,6 @@
 #include "aethergraph/detail/loop.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <chrono>
@@ -83,7 +84,7 @@ loop::look_from_outside::~look_from_outside() {
 
 void loop::add_timer(timer& t, time_point at) {
   timers_.add(t, at);
-  if (t.position == 0) {
+  if (timers_.is_earliest(t)) {
     try {
       set_alarm(at);
     } catch (...) {
@@ -116,6 +117,14 @@ void loop::expire_timers(time_point now) noexcept {
     timer& t = timers_.pop();
     t.on_expiry(t);
   }
+}
+
+time_point loop::next_alarm() const noexcept {
+  constexpr std::size_t many = 1000;
+  constexpr std::chrono::microseconds pause(50);
+  if (timers_.empty()) return time_point::max();
+  const time_point earliest = timers_.earliest();
+  return timers_.size() < many ? earliest : std::max(earliest, now() + pause);
 }
 
 crew& loop::workers() {

@@ -211,7 +211,7 @@ void strand_loop::set_alarm(time_point at) {
     if (was_delivered_) return time_point::max();
     expire_timers(now());
     wake();
-    return timers_.empty() ? time_point::max() : timers_.earliest();
+    return next_alarm();
   });
 }
 

@@ -55,7 +55,9 @@ struct timer {
 class timer_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] time_point earliest() const noexcept { return first().at; }
+  [[nodiscard]] bool is_earliest(const timer& t) const noexcept { return first().what == &t; }
   /// Whether nothing goes on when the pending ones expire.
   [[nodiscard]] bool only_watches() const noexcept { return watches_ == size_; }
   /// Whether there is one that a durable run has to stay in its process for.
