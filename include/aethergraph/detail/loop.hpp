@@ -241,8 +241,8 @@ class loop {
   virtual void dispose() noexcept = 0;
   /// Lets every timer expire that is due.
   void expire_timers(time_point now) noexcept;
-  /// When to do that again. Of many timers that may be 50 us later than the earliest of them: waking up for each of them
-  /// would cost more than what they lead to.
+  /// When to do that again. Of many timers that may be 50 us later than the earliest of them: waking up for each of
+  /// them would cost more than what they lead to.
   [[nodiscard]] time_point next_alarm() const noexcept;
 
   /// From the start on, others may look at the run between its steps.
