@@ -242,6 +242,7 @@ class durable_run : public turn_source, store_client {
   [[nodiscard]] bool release_others() noexcept;
   [[nodiscard]] bool is_idle() const noexcept;
   [[nodiscard]] bool start_one_beyond_limits() noexcept;
+  [[nodiscard]] bool leads_to_what_is_next(const std::string& path) const;  // what the call there does
   void park() noexcept;
   void diverge() noexcept;
   void wait_for_commit(bool waits) noexcept;
