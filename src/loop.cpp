@@ -84,13 +84,22 @@ loop::look_from_outside::~look_from_outside() {
 
 void loop::add_timer(timer& t, time_point at) {
   timers_.add(t, at);
-  if (timers_.is_earliest(t)) {
+  if (has_alarm_ && !timers_.is_earliest(t)) return;
+  const auto renew_alarm = [this] {
+    has_alarm_ = false;  // as long as it is being set, the others have none either
+    set_alarm(timers_.earliest());
+    has_alarm_ = true;
+  };
+  try {
+    renew_alarm();
+  } catch (...) {
+    timers_.remove(t);
     try {
-      set_alarm(at);
+      if (!timers_.empty()) renew_alarm();
     } catch (...) {
-      timers_.remove(t);
-      throw;
+      // the next timer tries again
     }
+    throw;
   }
 }
 

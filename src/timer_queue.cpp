@@ -5,6 +5,12 @@ namespace aethergraph::detail {
 namespace {
 // Below that a heap costs as little, and needs no more memory.
 constexpr std::size_t most_in_heap_only = 64;
+
+/// After a burst: the entries are gone.
+template <class Entries>
+void free_if_large(Entries& entries) noexcept {
+  if (entries.capacity() > 4096) Entries().swap(entries);
+}
 }  // namespace
 
 // --- the heap
@@ -40,6 +46,7 @@ void timer_queue::remove_from_heap(timer& t) noexcept {
   const std::size_t hole = t.position;
   const entry last = heap_.back();
   heap_.pop_back();
+  if (heap_.empty()) free_if_large(heap_);
   if (last.what == &t) return;
   sift_up(last, hole);
   if (last.what->position == hole) sift_down(last, hole);
@@ -54,7 +61,10 @@ std::uint32_t timer_queue::position_in(const sorted_run& r, std::size_t i) const
 
 timer_queue::sorted_run* timer_queue::run_for(time_point at) {
   if (!runs_ && heap_.size() < most_in_heap_only) return nullptr;
-  if (!runs_) runs_ = std::make_unique<std::array<sorted_run, runs>>();
+  if (!runs_) {
+    runs_ = std::make_unique<std::array<sorted_run, runs>>();
+    for (sorted_run& r : *runs_) r.base = first_position_ & run_mask;
+  }
   // Behind the latest that is not later, so that each duration keeps to a run of its own.
   sorted_run* best = nullptr;
   for (sorted_run& r : *runs_) {
@@ -79,6 +89,7 @@ void timer_queue::remove_from_run(timer& t) noexcept {
   if (--r.pending == 0) {
     r.entries.clear();
     r.first = 0;
+    free_if_large(r.entries);
     return;
   }
   while (!r.entries.back().what) r.entries.pop_back();

@@ -24,8 +24,8 @@ class [[nodiscard("a sleep that is not awaited takes no time")]] sleep_awaitable
   clock until_ = clock::none;  // else the duration is a time, counted from the epoch of that clock
 };
 
-/// Awaited in a task, suspends it for this long. Zero or less lets everything else that is ready go first. A run in
-/// which 1,000 timers and more are pending looks after them every 50 us at most, so that they end that much later.
+/// Awaited in a task, suspends it for this long. Zero or less lets everything else that is ready go first. In a run in
+/// which 1,000 timers and more are pending it may end 50 us later, together with others.
 ///
 /// Cancellation: ends at once with `cancelled`. Slot: a tool's body keeps its slot while it sleeps.
 template <class Rep, class Period>

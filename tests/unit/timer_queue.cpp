@@ -25,7 +25,7 @@ namespace {
 // What a queue of timers has to do, done by a map.
 class checked_queue {
  public:
-  explicit checked_queue(unsigned seed) : random_(seed) {}
+  explicit checked_queue(unsigned seed, std::uint32_t first_position = 0) : queue_(first_position), random_(seed) {}
 
   void add(timer& t, std::int64_t at) {
     queue_.add(t, time_point(std::chrono::nanoseconds(at)));
@@ -111,18 +111,25 @@ TEST_CASE("timers come in the order of their times, whatever is added and remove
   }
 }
 
-TEST_CASE("those that expire in a row and those that were removed leave no memory behind that grows") {
-  // Positions go round, and holes are closed: a queue that is never empty goes on for ever.
-  checked_queue queue(1);
+// A queue that is never empty goes on for ever: positions go round, in each of the runs.
+TEST_CASE("timers that expire in a row, and are added again, may do so for ever") {
+  const std::uint32_t before_the_turn = (std::uint32_t{1} << 28) - 5000;
+  checked_queue queue(1, before_the_turn);
   std::deque<timer> timers(300);
   std::int64_t now = 0;
-  for (timer& t : timers) queue.add(t, now++ + 1000);
+  for (timer& t : timers) queue.add(t, now++ + 4000);  // fills the heap, and then a run
+  timer longer[3];
+  for (std::int64_t i = 0; i < 3; ++i) queue.add(longer[i], 2'000'000'000 - i);  // a run each, if there is one
   for (int round = 0; round < 20'000; ++round) {
     queue.pop();
-    timer& t = *std::find_if(timers.begin(), timers.end(), [](const timer& x) { return !x.is_pending(); });
-    queue.add(t, now++ + 1000);
+    for (timer& t : timers) {
+      if (t.is_pending()) continue;
+      queue.add(t, now++ + 4000);
+      break;
+    }
   }
   CHECK(queue.are_right());
+  CHECK(queue.size() == 303);
 }
 
 TEST_CASE("a timer that is due before many others ends in time") {

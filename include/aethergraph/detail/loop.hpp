@@ -258,6 +258,7 @@ class loop {
 
   ready_list ready_;
   timer_queue timers_;
+  bool has_alarm_ = true;  // false: setting it has failed
   std::size_t foreign_ = 0;
   bool is_parallel_ = false;
   turn_source* turns_ = nullptr;

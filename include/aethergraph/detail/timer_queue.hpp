@@ -45,7 +45,7 @@ struct timer {
 };
 
 // Few timers stand in a binary heap. Where there are many, most of them were added in the order in which they are due,
-// since they wait for the same few durations: these stand in runs that are sorted as they are added to, so that adding,
+// since they wait for the same few durations: these stand in runs that are sorted as they are added to, where adding,
 // removing and expiring one costs the same however many there are. What fits in no run goes into the heap. Times stand
 // here, beside each other: looking them up in the timers, wherever those lie, is what a long queue would spend its time
 // with.
@@ -54,6 +54,9 @@ struct timer {
 //            watches_ counts those that only watch, outlasting_ those that may outlast; none is both.
 class timer_queue {
  public:
+  /// Positions in sorted runs begin there, and go round: for tests.
+  explicit timer_queue(std::uint32_t first_position = 0) noexcept : first_position_(first_position) {}
+
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] time_point earliest() const noexcept { return first().at; }
@@ -83,8 +86,10 @@ class timer_queue {
   static constexpr std::size_t runs = 4;
   // A position in the heap, or which run and where in it.
   static constexpr std::uint32_t is_in_run = std::uint32_t{1} << 31;
-  static constexpr unsigned run_shift = 29;
+  static constexpr unsigned run_shift = 28;
   static constexpr std::uint32_t run_mask = (std::uint32_t{1} << run_shift) - 1;
+
+  static_assert((is_in_run | std::uint32_t{runs - 1} << run_shift | run_mask) < timer::not_pending);
 
   [[nodiscard]] const entry& first() const noexcept;
   [[nodiscard]] sorted_run* run_for(time_point at);
@@ -100,6 +105,7 @@ class timer_queue {
 
   std::vector<entry> heap_;
   std::unique_ptr<std::array<sorted_run, runs>> runs_;  // null: there were never many
+  std::uint32_t first_position_;
   std::size_t size_ = 0;
   std::uint64_t next_order_ = 0;
   std::size_t watches_ = 0;
