@@ -18,18 +18,22 @@ std::size_t checked_capacity(std::ptrdiff_t capacity) {
 // --- the lines
 void queue_line::append(queue_wait& w) noexcept {
   w.previous_ = last;
-  w.next_ = nullptr;
-  (last ? last->next_ : first) = &w;
+  w.next_ready = nullptr;
+  if (last) last->next_ready = &w;
+  else first = &w;
   last = &w;
 }
 
 void queue_line::remove(queue_wait& w) noexcept {
-  (w.previous_ ? w.previous_->next_ : first) = w.next_;
-  (w.next_ ? w.next_->previous_ : last) = w.previous_;
+  auto* const next = static_cast<queue_wait*>(w.next_ready);
+  if (w.previous_) w.previous_->next_ready = next;
+  else first = next;
+  (next ? next->previous_ : last) = w.previous_;
 }
 
 // --- the queue, under its mutex
-queue_core::queue_core(std::ptrdiff_t capacity) : capacity_(checked_capacity(capacity)) {}
+queue_core::queue_core(std::ptrdiff_t capacity, const queue_wait::kind* kinds)
+    : capacity_(checked_capacity(capacity)), kinds_(kinds) {}
 
 void queue_core::send(queue_wait& w, queue_wait::state s) noexcept {
   w.line().remove(w);
@@ -89,7 +93,8 @@ std::exception_ptr queue_core::closed_error() {
 }
 
 // --- those who wait
-queue_line& queue_wait::line() const noexcept { return core_.*kind_.line; }
+const queue_wait::kind& queue_wait::what() const noexcept { return core_.kinds_[pushes_ ? 1 : 0]; }
+queue_line& queue_wait::line() const noexcept { return core_.*what().line; }
 
 bool queue_wait::start(environment& e, receiver& r) noexcept {
   scope_ = e.cancellation;
@@ -97,7 +102,7 @@ bool queue_wait::start(environment& e, receiver& r) noexcept {
   on_ready = [](ready_item& i) noexcept {
     auto& self = static_cast<queue_wait&>(i);
     self.is_waiting_ = false;
-    if (!self.error_) self.kind_.arrive(self);
+    if (!self.error_) self.what().arrive(self);
     if (self.recorded_ && self.is_from_outside_ && !self.error_) return self.recorded_->came_from_outside();
     self.go_on();
   };
@@ -112,13 +117,13 @@ bool queue_wait::start(environment& e, receiver& r) noexcept {
   try {
     static_cast<void>(scope_->home().executor());  // what may be woken from another thread needs one
     if (durable_run* const d = scope_->run().durable())
-      recorded_ = d->make_grant(e, kind_.what, [](void* op, bool is_replayed) noexcept {
+      recorded_ = d->make_grant(e, what().what, [](void* op, bool is_replayed) noexcept {
         auto& self = *static_cast<queue_wait*>(op);
         if (is_replayed) {
           self.recorded_.reset();  // from here on it waits as any other, should it have to
           self.waits_for = "a queue";
           try {
-            self.is_waiting_ = !self.kind_.try_to_end(self);
+            self.is_waiting_ = !self.what().try_to_end(self);
           } catch (...) {
             self.error_ = std::current_exception();
           }
@@ -130,13 +135,13 @@ bool queue_wait::start(environment& e, receiver& r) noexcept {
       scope_->add_wait(*this, waits_for_its_turn, e.current_call);
       return false;
     }
-    if (kind_.try_to_end(*this)) return true;
+    if (what().try_to_end(*this)) return true;
   } catch (...) {
     error_ = std::current_exception();
     return true;
   }
   is_waiting_ = true;
-  scope_->add_wait(*this, kind_.what, e.current_call);
+  scope_->add_wait(*this, what().what, e.current_call);
   return false;
 }
 

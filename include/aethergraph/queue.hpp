@@ -96,7 +96,7 @@ class queue : private detail::queue_core {
 
   /// Parameters: how many elements it holds at most.
   /// Errors: a capacity below 1 is an `option_error`.
-  explicit queue(std::ptrdiff_t capacity) : queue_core(capacity) {}
+  explicit queue(std::ptrdiff_t capacity) : queue_core(capacity, kinds) {}
 
   /// Awaited in a task, puts a value at the end of the queue as soon as there is a place.
   /// Errors: `queue_closed`, also when it is closed meanwhile.
@@ -168,6 +168,8 @@ class queue : private detail::queue_core {
     settle();
   }
 
+  static const detail::queue_wait::kind kinds[2];  // who pops, and who pushes
+
   detail::ring<T> elements_;
 };
 
@@ -199,7 +201,7 @@ class operation<queue_push<T>> : public queue_wait {
  public:
   using result_type = void;
 
-  explicit operation(queue_push<T>& a) noexcept : queue_wait(a.queue_, pushing), value_(std::move(a.value_)) {}
+  explicit operation(queue_push<T>& a) noexcept : queue_wait(a.queue_, true), value_(std::move(a.value_)) {}
 
   using queue_wait::start;
   void take() const {
@@ -207,6 +209,8 @@ class operation<queue_push<T>> : public queue_wait {
   }
 
  private:
+  friend queue<T>;
+
   static bool push_now(queue_wait& w) {
     auto& self = static_cast<operation&>(w);
     queue<T>& q = self.awaited();
@@ -236,9 +240,6 @@ class operation<queue_push<T>> : public queue_wait {
   }
 
   [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
-  static constexpr queue_wait::kind pushing{
-      "a place in a queue", &queue<T>::producers_, &operation::push_now, &operation::push_as_promised};
-
   T value_;
 };
 
@@ -247,7 +248,7 @@ class operation<queue_pop<T>> : public queue_wait {
  public:
   using result_type = std::optional<T>;
 
-  explicit operation(queue_pop<T>& a) noexcept : queue_wait(a.queue_, popping) {}
+  explicit operation(queue_pop<T>& a) noexcept : queue_wait(a.queue_, false) {}
 
   using queue_wait::start;
   std::optional<T> take() {
@@ -256,6 +257,8 @@ class operation<queue_pop<T>> : public queue_wait {
   }
 
  private:
+  friend queue<T>;
+
   static bool pop_now(queue_wait& w) {
     auto& self = static_cast<operation&>(w);
     queue<T>& q = self.awaited();
@@ -276,11 +279,17 @@ class operation<queue_pop<T>> : public queue_wait {
   }
 
   [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
-  static constexpr queue_wait::kind popping{
-      "an element of a queue", &queue<T>::consumers_, &operation::pop_now, &operation::pop_as_promised};
-
   std::optional<T> value_;
 };
 
 }  // namespace detail
+
+template <class T>
+constexpr detail::queue_wait::kind queue<T>::kinds[2] = {
+    {"an element of a queue", &queue::consumers_, &detail::operation<detail::queue_pop<T>>::pop_now,
+        &detail::operation<detail::queue_pop<T>>::pop_as_promised},
+    {"a place in a queue", &queue::producers_, &detail::operation<detail::queue_push<T>>::push_now,
+        &detail::operation<detail::queue_push<T>>::push_as_promised},
+};
+
 }  // namespace aethergraph

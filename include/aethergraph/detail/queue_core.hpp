@@ -19,6 +19,16 @@ struct queue_line;
 /// request to stop that comes first takes nothing.
 class queue_wait : public ready_item, public cancellable_wait {
  public:
+  /// What all wait for that pop, or push.
+  struct kind {
+    const char* what;
+    queue_line queue_core::* line;  // that they stand in
+    /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
+    bool (*try_to_end)(queue_wait&);
+    /// Takes what was promised, or ends since the queue is closed. On the strand.
+    void (*arrive)(queue_wait&) noexcept;
+  };
+
   queue_wait(const queue_wait&) = delete;
   queue_wait& operator=(const queue_wait&) = delete;
 
@@ -29,17 +39,8 @@ class queue_wait : public ready_item, public cancellable_wait {
   friend queue_core;
   friend queue_line;
 
-  /// What it waits for.
-  struct kind {
-    const char* what;
-    queue_line queue_core::* line;  // that it stands in
-    /// Takes what it waits for, unless it has to wait for its turn: then false. On the strand.
-    bool (*try_to_end)(queue_wait&);
-    /// Takes what was promised, or ends since the queue is closed. On the strand.
-    void (*arrive)(queue_wait&) noexcept;
-  };
-
-  queue_wait(queue_core& q, const kind& k) noexcept : core_(q), kind_(k) {}
+  /// Pushing, or popping.
+  queue_wait(queue_core& q, bool pushes) noexcept : core_(q), pushes_(pushes) {}
   ~queue_wait();
 
   bool start(environment& e, receiver& r) noexcept;
@@ -52,17 +53,17 @@ class queue_wait : public ready_item, public cancellable_wait {
   enum class state : std::uint8_t { idle, queued, promised, turned_away };
 
   void go_on() noexcept;
+  [[nodiscard]] const kind& what() const noexcept;
   [[nodiscard]] queue_line& line() const noexcept;
 
-  const kind& kind_;
-  queue_wait* previous_ = nullptr;
-  queue_wait* next_ = nullptr;
+  queue_wait* previous_ = nullptr;  // in its line, where next_ready is the next one
   scope* scope_ = nullptr;
   receiver* parent_ = nullptr;
 
-  state state_ = state::idle;                 // under the queue's mutex
-  bool is_from_outside_ = false;              // likewise: no step of its own run has let it through
-  bool is_waiting_ = false;                   // on the strand
+  state state_ = state::idle;     // under the queue's mutex
+  bool is_from_outside_ = false;  // likewise: no step of its own run has let it through
+  bool is_waiting_ = false;       // on the strand
+  const bool pushes_;
   std::unique_ptr<recorded_grant> recorded_;  // in a durable run
 };
 
@@ -83,7 +84,8 @@ struct queue_line {
 //            line for what is there and not promised.
 class queue_core {
  public:
-  explicit queue_core(std::ptrdiff_t capacity);
+  /// `kinds`: of who pops and of who pushes.
+  queue_core(std::ptrdiff_t capacity, const queue_wait::kind* kinds);
   queue_core(const queue_core&) = delete;
   queue_core& operator=(const queue_core&) = delete;
 
@@ -107,6 +109,7 @@ class queue_core {
 
   mutable std::mutex mutex_;
   const std::size_t capacity_;
+  const queue_wait::kind* const kinds_;
   std::size_t size_ = 0;
   bool is_closed_ = false;
   queue_line producers_;
