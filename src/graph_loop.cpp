@@ -1,6 +1,7 @@
 // The loop of a static graph: which node is next, and how nodes end.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "aethergraph/detail/graph_executor.hpp"
 #include "aethergraph/detail/tool_info.hpp"

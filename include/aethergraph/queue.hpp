@@ -201,7 +201,7 @@ class operation<queue_push<T>> : public queue_wait {
  public:
   using result_type = void;
 
-  explicit operation(queue_push<T>& a) noexcept : queue_wait(a.queue_, true), value_(std::move(a.value_)) {}
+  explicit operation(queue_push<T>& a) noexcept : queue_wait(a.queue_, /*pushes=*/true), value_(std::move(a.value_)) {}
 
   using queue_wait::start;
   void take() const {
@@ -240,6 +240,7 @@ class operation<queue_push<T>> : public queue_wait {
   }
 
   [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
+
   T value_;
 };
 
@@ -248,7 +249,7 @@ class operation<queue_pop<T>> : public queue_wait {
  public:
   using result_type = std::optional<T>;
 
-  explicit operation(queue_pop<T>& a) noexcept : queue_wait(a.queue_, false) {}
+  explicit operation(queue_pop<T>& a) noexcept : queue_wait(a.queue_, /*pushes=*/false) {}
 
   using queue_wait::start;
   std::optional<T> take() {
@@ -279,6 +280,7 @@ class operation<queue_pop<T>> : public queue_wait {
   }
 
   [[nodiscard]] queue<T>& awaited() const noexcept { return static_cast<queue<T>&>(this->core_); }
+
   std::optional<T> value_;
 };
 
