@@ -190,6 +190,7 @@ crew_job* crew::do_job(crew_job& j, role who, bool takes_another) noexcept {
   }
   bool is_drainer_missing = false;
   bool is_strand_missing = false;
+  bool is_rest_told = false;
   crew_job* next = nullptr;
   {
     const short_lock lock(mutex_);
@@ -203,9 +204,17 @@ crew_job* crew::do_job(crew_job& j, role who, bool takes_another) noexcept {
     const bool is_called_away = who == role::strand && is_strand_wanted_.load(std::memory_order_relaxed);
     if (takes_another && !is_called_away) next = take_locked(who);
     if (!next) change(executing_, -1);
+    if (is_rest_awaited_ && is_at_rest_locked()) {
+      is_rest_awaited_ = false;
+      is_rest_told = true;
+    }
     is_drainer_missing = needs_drainer(strand_helps);
     if (is_drainer_missing) ++drainers_;
     is_strand_missing = strand_helps && queued_.load(std::memory_order_relaxed) > idle_;
+  }
+  if (is_rest_told) {
+    is_strand_wanted_.store(true, std::memory_order_seq_cst);
+    wake_strand();
   }
   // relaxed: only a hint
   if (is_strand_missing && is_strand_asleep_.load(std::memory_order_relaxed)) wake_strand();
@@ -296,6 +305,16 @@ crew_job* crew::wait_for_job() noexcept {
 }
 
 // --- the strand's thread
+
+bool crew::is_at_rest_locked() const noexcept {
+  return queued_.load(std::memory_order_relaxed) == 0 && executing_.load(std::memory_order_relaxed) == 0;
+}
+
+bool crew::is_idle() noexcept {
+  const short_lock lock(mutex_);
+  is_rest_awaited_ = !is_at_rest_locked();
+  return !is_rest_awaited_ && !has_returned();
+}
 
 bool crew::help() noexcept {
   int left = most_jobs_between_looks;

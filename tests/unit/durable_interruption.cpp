@@ -266,6 +266,18 @@ TEST_CASE("a run is not parked while a worker thread is at a body that was asked
   CHECK(store.facts("a").back().name == "square");
 }
 
+TEST_CASE("a run that only waited for a worker thread to let go is parked") {
+  const ag::tool quick{"quick", [](int n) { return n; }, {.workers = true}};
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(quick(1), asking());
+    co_return a + b;
+  }};
+  for (int i = 0; i < 500; ++i) {
+    ag::memory_store store;
+    CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::run_parked);
+  }
+}
+
 TEST_CASE("an answered question leaves nothing behind that refers to it") {
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<int> {
     int n = co_await ctx.channel().ask_approval("a?");

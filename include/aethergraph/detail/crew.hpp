@@ -60,11 +60,9 @@ class crew : public std::enable_shared_from_this<crew> {
   // --- on the strand's thread
   /// A step begins: settles, or makes ready, what has been done.
   void begin_step() noexcept;
-  /// Whether nothing is to be done, being done, or has been done without the strand knowing.
-  [[nodiscard]] bool is_idle() const noexcept {
-    return queued_.load(std::memory_order_acquire) == 0 && executing_.load(std::memory_order_acquire) == 0 &&
-           !has_returned();
-  }
+  /// Whether nothing is to be done, being done, or has been done without the strand knowing. False: the strand is woken
+  /// once nothing is to be done or being done.
+  [[nodiscard]] bool is_idle() noexcept;
   [[nodiscard]] bool has_returned() const noexcept { return inbox_.load(std::memory_order_acquire) != nullptr; }
   /// Whether its thread takes jobs while nothing is ready; one worker less is asked for where it does.
   void let_strand_help(bool may) noexcept { strand_helps_.store(may, std::memory_order_relaxed); }
@@ -85,6 +83,7 @@ class crew : public std::enable_shared_from_this<crew> {
   [[nodiscard]] crew_job* wait_for_job() noexcept;
   [[nodiscard]] crew_job* do_job(crew_job& j, role who, bool takes_another) noexcept;
   void settle(crew_job* done, ready_list& started) noexcept;
+  [[nodiscard]] bool is_at_rest_locked() const noexcept;
   [[nodiscard]] bool needs_drainer(bool strand_helps) const noexcept;
   [[nodiscard]] bool add_drainer_if_needed() noexcept;
   void post_drainer();
@@ -105,6 +104,7 @@ class crew : public std::enable_shared_from_this<crew> {
   std::size_t active_ = 0;    // at it
   std::size_t idle_ = 0;      // at it, but without a job for the moment
   bool is_closed_ = false;
+  bool is_rest_awaited_ = false;  // the strand is to be woken once nothing is queued or executing
 
   std::atomic<std::size_t> queued_ = 0;     // as in queue_, for a look without the lock
   std::atomic<std::size_t> executing_ = 0;  // who does a job, or keeps the books of it: else nothing will come
