@@ -78,20 +78,14 @@ void graph_executor::run_ready() noexcept {
       e = ready_calls_.take_first();
       if (rank_) e = plan_->by_rank[e];
     }
-    l.count_step();
-    const plan_entry& here = plan_->entries[e];
     if (calls && (flags_[e] & plan::is_direct)) {
-      node_starts(e);
-      try {
-        here.ops->call(*this, e, here.record);
-      } catch (...) {
-        call_failed(e, std::current_exception());
-        continue;
-      }
-    } else {
-      state_[e] |= entry_state::is_handed_out;
-      if (!here.ops->start(*this, e, here.record)) continue;
+      call_and_go_on(e);
+      continue;
     }
+    l.count_step();
+    state_[e] |= entry_state::is_handed_out;
+    const plan_entry& here = plan_->entries[e];
+    if (!here.ops->start(*this, e, here.record)) continue;
     state_[e] = static_cast<std::uint8_t>(node_state::done);
     if (is_watched_) [[unlikely]]
       tell_ended(e, nullptr);
@@ -100,6 +94,34 @@ void graph_executor::run_ready() noexcept {
     else has_slot_ = true;
     entry_done(e);
   }
+}
+
+// A loop of its own for what most graphs consist of: it asks for no more than what such calls can have changed.
+void graph_executor::call_and_go_on(std::uint32_t e) noexcept {
+  loop& l = home();
+  scheduler& slots = run().slots;
+  const plan_entry* const entries = plan_->entries.data();
+  for (;;) {
+    l.count_step();
+    node_starts(e);
+    try {
+      entries[e].ops->call(*this, e, entries[e].record);
+    } catch (...) {
+      return call_failed(e, std::current_exception());
+    }
+    state_[e] = static_cast<std::uint8_t>(node_state::done);
+    if (is_watched_) [[unlikely]]
+      tell_ended(e, nullptr);
+    entry_done(e);
+    if (slots.has_waiting()) [[unlikely]]
+      return slots.release_top_level(l);
+    if (ready_calls_.empty() || !ready_.empty() || l.is_look_due() || scope_.is_stopped()) break;
+    const std::uint32_t first = ready_calls_.first();
+    e = rank_ ? plan_->by_rank[first] : first;
+    if (!(flags_[e] & plan::is_direct)) break;
+    ready_calls_.drop_first();
+  }
+  has_slot_ = true;
 }
 
 void graph_executor::call_returned_beside(std::uint32_t e) noexcept {

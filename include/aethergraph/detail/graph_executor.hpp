@@ -223,6 +223,8 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
+  /// Calls a plain function, which has a slot, and then those that come next, as long as they are such, too.
+  void call_and_go_on(std::uint32_t e) noexcept;
   void run_ready_beside() noexcept;
   void schedule() noexcept;
   [[nodiscard, gnu::always_inline]] bool take_slot() noexcept {

@@ -62,9 +62,12 @@ class ready_set {
   /// The least position, which is in the set no longer. The set must not be empty.
   std::uint32_t take_first() noexcept {
     const std::uint32_t position = first();
+    drop_first();
+    return position;
+  }
+  void drop_first() noexcept {
     bits_ &= bits_ - 1;  // the least bit
     if (bits_ == 0 && *levels_[count_ - 1] != 0) take_first_word();
-    return position;
   }
 
  private:
