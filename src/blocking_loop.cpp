@@ -128,7 +128,7 @@ void blocking_loop::end_events(std::exception_ptr& escaped) {
   for (;;) {
     try {
       events_->io.run();
-      return;
+      return stop_posts();  // who has posted may still be at it
     } catch (...) {
       if (!escaped) escaped = std::current_exception();
     }

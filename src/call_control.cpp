@@ -146,8 +146,8 @@ void call_control::cancelled_in_queue(cancellable_wait& w) noexcept {
   self.end_with(self.outer_->stop_error());
 }
 
-bool call_control::waits_for_own_run() const noexcept {
-  if (step_ == step::pool) return run().durable()->holds_all_in_use(*controls_.pool);
+bool call_control::waits_for_own_run() noexcept {
+  if (step_ == step::pool) return run().durable()->holds_all_in_use(*controls_.pool, pool_wait_);
   if (step_ == step::permit) return run().permits()->holds_all();
   return step_ == step::slot;
 }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <charconv>
@@ -99,6 +98,7 @@ durable_run::durable_run(run_state& root, loop& home, run_store& store, const du
   if (has_ended_before()) return;
   load();
   home.take_turns_from(this);
+  if (info().cancel_requested) cancel_for_good();  // that came when a former execution was ending, or was no more
 }
 
 durable_run::~durable_run() {
@@ -217,9 +217,14 @@ void durable_run::occurred(journal_event& e, fact f, bool when_safe) noexcept {
   } catch (...) {
     fail(std::current_exception());
     // Nothing can be recorded any more, so nothing has to wait; and there is no memory to say more.
-    home_.make_ready(pause_, [](ready_item&) noexcept {});
+    let_others_go_first();
     e.on_turn_(e, nullptr);
   }
+}
+
+void durable_run::let_others_go_first() noexcept {
+  if (std::exchange(pause_.is_ready, true)) return;
+  home_.make_ready(pause_, [](ready_item& i) noexcept { static_cast<pause&>(i).is_ready = false; });
 }
 
 void durable_run::occurred_at(journal_event& e, const std::string& path, fact f) noexcept {
@@ -386,8 +391,8 @@ void durable_run::ask(journal_event& e, question q) noexcept {
     q.run_id = id_;
     asked_.insert_or_assign(q.token, std::pair(&e, q));
     e.run_ = this;
+    asking_.push_back({&e, written_ + 1});
     ++written_;
-    asking_.push_back({&e, written_});
     journal_->ask(std::move(q));
   } catch (...) {
     fail(std::current_exception());
@@ -439,6 +444,7 @@ void durable_run::close() noexcept {
       e->run_ = nullptr;
       e->on_turn_(*e, nullptr);
     }
+  asking_.clear();  // of those that are no longer known here
 }
 
 void durable_run::fail(std::exception_ptr why) noexcept {
@@ -461,9 +467,9 @@ void durable_run::note_taken(const resource_pool& p, std::ptrdiff_t weight) noex
   }
 }
 
-bool durable_run::holds_all_in_use(const resource_pool& p) const noexcept {
+bool durable_run::holds_all_in_use(resource_pool& p, pool_waiter& w) const noexcept {
   const auto found = taken_.find(&p);
-  return found != taken_.end() && static_cast<std::size_t>(found->second) == p.now().in_use;
+  return found != taken_.end() && p.is_in_use(static_cast<std::size_t>(found->second), w);
 }
 
 void durable_run::leave(run_status s, std::string outcome, void (*on_left)(void*) noexcept, void* whom) noexcept {
@@ -489,10 +495,8 @@ void durable_run::redact(std::string_view tool, std::string& json) const {
 
 void durable_run::wake() noexcept {
   if (loop::current() == &home_ || is_woken_.exchange(true)) return;  // a step looks when it ends
-  if (!home_.try_add_reference()) return;
-  loop_reference self(home_, loop_reference::adopt);
   try {
-    boost::asio::post(home_.tracked_executor(), [self = std::move(self)] { self->wake(); });
+    home_.wake_from_anywhere();
   } catch (...) {
     is_woken_ = false;  // the next one tries again
   }
@@ -529,6 +533,11 @@ void durable_run::cancel_requested() noexcept {
   wake();
 }
 
+void durable_run::cancel_for_good() noexcept {
+  is_cancelled_for_good_ = true;
+  root_.cancel(cancelled_because(stop_reason::asked_by_caller));
+}
+
 void durable_run::take_messages() noexcept {
   std::vector<std::pair<std::string, std::string>> answers;
   std::exception_ptr failure;
@@ -543,10 +552,7 @@ void durable_run::take_messages() noexcept {
     has_store_failed_ = true;
     fail(std::move(failure));
   }
-  if (is_cancelled && !is_closed()) {
-    is_cancelled_for_good_ = true;
-    root_.cancel(cancelled_because(stop_reason::asked_by_caller));
-  }
+  if (is_cancelled && !is_closed()) cancel_for_good();
   for (auto& [token, answer] : answers) {
     const auto found = asked_.find(token);
     if (found == asked_.end() || is_closed()) continue;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "aethergraph/detail/call_control.hpp"
+#include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/durable_run.hpp"
 #include "aethergraph/detail/recorder.hpp"
 #include "aethergraph/detail/run_state.hpp"
@@ -37,7 +38,7 @@ bool durable_run::take_turn() noexcept {
   }
   if (turns_in_a_row_ == turns_between_looks) {
     turns_in_a_row_ = 0;
-    home_.make_ready(pause_, [](ready_item&) noexcept {});
+    let_others_go_first();
     return false;
   }
   if (take_replayed_turn() || release_replayed() || start_one_beyond_limits() || release_others() || take_due_turn() ||
@@ -123,7 +124,7 @@ bool durable_run::take_due_turn() noexcept {
   const auto next = std::find_if(
       due_.begin(), due_.end(), [this](const due& d) { return d.event && !is_behind_recorded(d.event->path_); });
   const bool is_safe = next == due_.end() || is_closed_ || committed_ >= next->safe_at;
-  wait_for_commit(!is_safe || !starting_.empty());
+  wait_for_commit(!is_safe || !starting_.empty() || (!is_closed_ && !asking_.empty()));
   if (next == due_.end() || !is_safe) return false;
   journal_event& e = *next->event;
   due_.erase(next);
@@ -147,12 +148,13 @@ void durable_run::wait_for_commit(bool waits) noexcept {
 
 bool durable_run::is_idle() const noexcept {
   if (home_.has_timers_to_wait_for() || home_.has_others_at_work()) return false;
+  // So a parallel graph's own wait for its worker threads, which stands until the graph ends, is for none of them now.
   bool is_idle = true;
   root_.for_each_wait([&](const scope&, const cancellable_wait& w) {
     const std::string_view what = w.waits_for;
-    const call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
+    call_control* const c = w.waiting_call ? w.waiting_call->control : nullptr;
     is_idle = is_idle && (what == waits_for_its_turn || what == waits_for_an_answer || what == waits_for_a_time ||
-                             (c && c->waits_for_own_run()));
+                             what == on_worker_thread || (c && c->waits_for_own_run()));
   });
   return is_idle;
 }

@@ -1,9 +1,11 @@
 #include "aethergraph/detail/loop.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <thread>
@@ -112,7 +114,10 @@ std::uint64_t loop::random_bits() {
   return generator();
 }
 
-bool loop::has_others_at_work() const noexcept { return foreign_ > 0 || (crew_ && !crew_->is_idle()); }
+bool loop::has_others_at_work() const noexcept {
+  // acquire: pairs with post_from_elsewhere
+  return foreign_ > 0 || on_the_way_.load(std::memory_order_acquire) > 0 || (crew_ && !crew_->is_idle());
+}
 
 std::uint64_t loop::next_run_number() noexcept { return detail::next_run_number(); }
 
@@ -170,15 +175,44 @@ void loop::make_ready_from_anywhere(ready_item& i) {
     wake();
     return;
   }
-  if (!try_add_reference()) return;  // the run is being torn down, and the item with it
+  post_from_elsewhere(&i);
+}
+
+void loop::wake_from_anywhere() {
+  if (current() == this) wake();
+  else post_from_elsewhere(nullptr);
+}
+
+// Held while another thread posts, which may end this loop's run. So it is no part of the loop, and shared with others.
+std::mutex& loop::posting_mutex() const noexcept {
+  static std::array<std::mutex, 64> mutexes;
+  return mutexes[reinterpret_cast<std::uintptr_t>(this) / sizeof(loop) % mutexes.size()];
+}
+
+void loop::post_from_elsewhere(ready_item* i) {
+  const std::lock_guard lock(posting_mutex());
+  if (are_posts_stopped_ || !try_add_reference()) return;  // the run is being torn down, and the item with it
+  loop_reference self(*this, loop_reference::adopt);
   const boost::asio::any_io_executor ex = tracked_executor();
-  boost::asio::post(ex, [self = loop_reference(*this, loop_reference::adopt), &i] {
-    {
-      const quiet guard(*self);
-      self->make_ready(i);
-    }
-    self->wake();
-  });
+  on_the_way_.fetch_add(1, std::memory_order_release);
+  try {
+    boost::asio::post(ex, [self = std::move(self), i] {
+      self->on_the_way_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: it is read on this strand
+      if (i) {
+        const quiet guard(*self);
+        self->make_ready(*i);
+      }
+      self->wake();
+    });
+  } catch (...) {
+    on_the_way_.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+void loop::stop_posts() noexcept {
+  const std::lock_guard lock(posting_mutex());
+  are_posts_stopped_ = true;
 }
 
 }  // namespace aethergraph::detail

@@ -40,6 +40,7 @@ namespace {
 
 bool can_go_on(run_store& store, const stored_run& r) {
   if (!r.owner.empty()) return false;
+  if (r.cancel_requested && !has_ended(r.status)) return true;  // to its end
   if (r.status != run_status::parked) return r.status == run_status::running;
   if (r.due && *r.due <= std::chrono::system_clock::now()) return true;
   const std::vector<fact> facts = store.facts(r.id);

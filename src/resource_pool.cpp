@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <utility>
 
 #include "aethergraph/detail/loop.hpp"
 #include "aethergraph/error.hpp"
@@ -38,6 +39,7 @@ void resource_pool::unlink(detail::pool_waiter& w) noexcept {
   (w.next ? w.next->previous : last_) = w.previous;
   w.is_queued = false;
   --waiting_;
+  wanting_news_ -= std::exchange(w.wants_news, false);
 }
 
 bool resource_pool::take_or_wait(detail::pool_waiter& w) {
@@ -72,6 +74,11 @@ void resource_pool::give_back(std::size_t weight) noexcept {
   const std::lock_guard lock(mutex_);
   free_ += weight;
   grant();
+  for (detail::pool_waiter* w = first_; w && wanting_news_ > 0; w = w->next)
+    if (std::exchange(w->wants_news, false)) {
+      --wanting_news_;
+      w->home->wake_from_anywhere();
+    }
 }
 
 bool resource_pool::leave(detail::pool_waiter& w) noexcept {
@@ -80,6 +87,13 @@ bool resource_pool::leave(detail::pool_waiter& w) noexcept {
   unlink(w);
   grant();  // who came behind may need less
   return true;
+}
+
+bool resource_pool::is_in_use(std::size_t permits, detail::pool_waiter& w) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (capacity_ - free_ == permits) return true;
+  if (w.is_queued && !std::exchange(w.wants_news, true)) ++wanting_news_;
+  return false;
 }
 
 }  // namespace aethergraph

@@ -55,6 +55,7 @@ class run_registry final : public boost::asio::execution_context::service {
         l->previous_ = nullptr;
       }
       l->stop_crew();
+      l->leave_executor();
       l->drop_reference();
     }
   }
@@ -180,7 +181,7 @@ void strand_loop::look() noexcept {
     }
     if (alarm_) alarm_->cancel();
     dismiss_crew();
-    if (gate_) gate_->close_and_wait();
+    leave_executor();
     deliver();
     if (registry_.remove(*this)) drop_reference();
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
@@ -199,6 +200,12 @@ void strand_loop::stop_crew() noexcept {
     });
   }
   dismiss_crew();
+}
+
+// The executor may go from here on, so nobody who is elsewhere may come to it any more.
+void strand_loop::leave_executor() noexcept {
+  stop_posts();
+  if (gate_) gate_->close_and_wait();
 }
 
 void strand_loop::wake_from_crew() noexcept {

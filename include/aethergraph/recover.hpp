@@ -100,9 +100,9 @@ template <class F>
 }
 
 /// Goes on with all runs of a store that can: those that were interrupted, since nobody who lives executes them, and
-/// those parked ones whose time has come or who have an answer that they have not seen. One after the other, on the
-/// calling thread, the oldest first. A program is recognised by its name, and of several graphs with the same one by
-/// the structure.
+/// those parked ones whose time has come, who have an answer that they have not seen, or who were cancelled. One after
+/// the other, on the calling thread, the oldest first. A program is recognised by its name, and of several graphs with
+/// the same one by the structure.
 ///
 /// Returns: what has become of each of them. Errors: `store_error` when the store cannot be read; what runs throw is in
 /// the result. Thread safety: several processes may do this at the same time; each run is resumed by one of them.

@@ -14,6 +14,7 @@ namespace aethergraph {
 
 namespace detail {
 class call_control;
+class durable_run;
 class loop;
 
 /// A call that waits for permits of a pool.
@@ -24,6 +25,7 @@ struct pool_waiter : ready_item {
   std::size_t weight = 1;
   bool is_queued = false;   // under the pool's mutex
   bool is_granted = false;  // likewise, until the call has seen it
+  bool wants_news = false;  // likewise: its loop is to be woken when the next permits are given back
 };
 }  // namespace detail
 
@@ -56,6 +58,7 @@ class resource_pool {
 
  private:
   friend detail::call_control;
+  friend detail::durable_run;
 
   [[nodiscard]] std::uint64_t rank() const noexcept { return rank_; }
   /// False: the waiter stands in the queue, and will be made ready.
@@ -63,6 +66,8 @@ class resource_pool {
   void give_back(std::size_t weight) noexcept;
   /// False: it is no longer in the queue, but has permits.
   bool leave(detail::pool_waiter& w) noexcept;
+  /// Whether calls hold just so many permits. False: the waiter wants news.
+  [[nodiscard]] bool is_in_use(std::size_t permits, detail::pool_waiter& w) noexcept;
   void unlink(detail::pool_waiter& w) noexcept;
   void grant() noexcept;
 
@@ -74,6 +79,7 @@ class resource_pool {
   mutable std::mutex mutex_;
   std::size_t free_;
   std::size_t waiting_ = 0;
+  std::size_t wanting_news_ = 0;  // of those that wait
   std::uint64_t waited_total_ = 0;
   detail::pool_waiter* first_ = nullptr;
   detail::pool_waiter* last_ = nullptr;

@@ -3,10 +3,13 @@
 #include <aethergraph/aethergraph.hpp>
 #include <aethergraph/durable.hpp>
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -278,6 +281,43 @@ TEST_CASE("a run that only waited for a worker thread to let go is parked") {
   }
 }
 
+TEST_CASE("a parallel graph is parked") {
+  const ag::tool chosen{"chosen", [](bool b) { return b ? 2 : 1; }};
+  const ag::graphify traced{"g", [&](ag::node<int> x) { return std::tuple(square(x), chosen(asking())); }};
+  const auto graph = traced.build();
+  ag::memory_store store;
+  ag::run_options o = durable(store);
+  o.parallel = true;
+  CHECK_THROWS_AS(ag::run(graph(3), o), ag::run_parked);
+  ag::deliver(store, store.questions().at(0).token, true);
+  CHECK(ag::run(graph(3), o) == std::tuple(9, 2));
+}
+
+TEST_CASE("a run is parked when others have given back what a call of it waits for with them") {
+  ag::resource_pool pool{"pool", 2};
+  std::atomic<bool> must_let_go = false;
+  const ag::tool other{"other", [&]() -> ag::task<> {
+    while (!must_let_go) co_await ag::sleep_for(1ms);
+  }, {.pool = &pool}};
+  std::thread others([&] { ag::run(other()); });
+  while (pool.now().in_use == 0) std::this_thread::yield();
+  std::thread lets_go([&] {
+    while (pool.now().waiting == 0) std::this_thread::yield();
+    std::this_thread::sleep_for(20ms);
+    must_let_go = true;
+  });
+  const ag::tool light{"light", [](ag::context& ctx) { return ctx.channel().ask_approval("Well?"); }, {.pool = &pool}};
+  const ag::tool heavy{"heavy", [] { return 1; }, {.pool = &pool, .weight = 2}};
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(light(), heavy());
+    co_return a + b;
+  }};
+  ag::memory_store store;
+  CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::run_parked);
+  others.join();
+  lets_go.join();
+}
+
 TEST_CASE("an answered question leaves nothing behind that refers to it") {
   const ag::graph_fn agent{"agent", [](ag::context& ctx) -> ag::task<int> {
     int n = co_await ctx.channel().ask_approval("a?");
@@ -291,6 +331,38 @@ TEST_CASE("an answered question leaves nothing behind that refers to it") {
   CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::run_parked);
   ag::deliver(store, "a@2", true);
   CHECK(ag::run(agent(), durable(store)) == 6);
+}
+
+TEST_CASE("an executor may go while a run on it is given an answer") {
+  for (int i = 0; i < 200; ++i) {
+    ag::memory_store store;
+    ag::semaphore none{1};
+    // What waits for a permit is not parked.
+    const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<bool> {
+      const auto permit = co_await none.acquire();
+      auto waits = [](ag::semaphore& s) -> ag::task<bool> {
+        const auto never = co_await s.acquire();
+        co_return false;
+      };
+      co_return co_await ag::race(ctx.channel().ask_approval("Well?"), waits(none));
+    }};
+    auto io = std::make_unique<boost::asio::io_context>();
+    std::atomic<bool> has_ended = false;
+    ag::run_options kept = durable(store);
+    ag::run_async(*io, agent(), kept, [&](const std::exception_ptr& e, bool) { has_ended = !e; });
+    while (store.questions().empty()) io->poll();
+    std::atomic<bool> begins = false;
+    std::thread answers([&] {
+      begins = true;
+      ag::deliver(store, store.questions().at(0).token, true);
+    });
+    while (!begins) std::this_thread::yield();
+    for (int n = 0; n < i % 8; ++n) io->poll();
+    io.reset();
+    answers.join();
+    if (has_ended) CHECK(store.find("a")->status == ag::run_status::done);
+    else CHECK(ag::run(agent(), durable(store)));
+  }
 }
 
 TEST_CASE("a question that was held while something was replayed has its deadline in the store") {
@@ -367,6 +439,31 @@ TEST_CASE("a run that is cancelled in the store throws cancelled, whatever its b
     co_return 5;
   }};
   for (int i = 0; i < 2; ++i) CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::cancelled);
+}
+
+TEST_CASE("a request to cancel that came when a run was stopping already is heeded by its next execution") {
+  ag::memory_store store;
+  int executions = 0;
+  int paid = 0;
+  const ag::tool pay{"pay", [&] { return ++paid; }};
+  const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
+    if (++executions == 1) {
+      static_cast<void>(co_await ag::as_result(slow(5000)));
+      store.cancel("a");
+    } else {
+      static_cast<void>(co_await ag::as_result(pay()));
+    }
+    co_return 7;
+  }};
+  ag::run_options soon = durable(store);
+  soon.deadline = 5ms;
+  CHECK(ag::run(agent(), soon) == 7);
+  CHECK(store.find("a")->status == ag::run_status::running);
+  CHECK(store.find("a")->cancel_requested);
+  for (int i = 0; i < 2; ++i) CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::cancelled);
+  CHECK(executions == 2);
+  CHECK(paid == 0);
+  CHECK(store.find("a")->status == ag::run_status::cancelled);
 }
 
 TEST_CASE("a run that fails throws the same now and whenever it is asked for again") {

@@ -92,6 +92,28 @@ TEST_CASE("a parked run is resumed when it has an answer that it has not seen") 
   CHECK(store.find("a")->outcome == "\"xy\"");
 }
 
+TEST_CASE("a parked run that was cancelled while it was stopping is resumed, and so ended") {
+  ag::memory_store store;
+  ag::memory_channel channel;
+  const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<std::string> {
+    try {
+      co_return co_await ctx.channel().ask_text("Well?");
+    } catch (const ag::cancelled&) {
+      store.cancel("a");
+      throw;
+    }
+  }};
+  CHECK_THROWS_AS(ag::run(agent(), {.channel = &channel, .store = &store, .run_id = "a"}), ag::run_parked);
+  REQUIRE(store.find("a")->status == ag::run_status::parked);
+  CHECK(store.find("a")->cancel_requested);
+  const std::vector<ag::recovered_run> all = ag::recover(store, ag::resumes(agent, {.channel = &channel}));
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].outcome == ag::recovery::failed);
+  CHECK_THROWS_AS(std::rethrow_exception(all[0].failure), ag::cancelled);
+  CHECK(store.find("a")->status == ag::run_status::cancelled);
+  CHECK(store.questions("a").empty());
+}
+
 TEST_CASE("a parked run is resumed when its time has come") {
   ag::memory_store store;
   const ag::graph_fn sleeping{"sleeping", [](ag::context& ctx) -> ag::task<std::string> {

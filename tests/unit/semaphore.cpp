@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <type_traits>
@@ -322,5 +325,27 @@ TEST_CASE("hosted runs that are cancelled while permits are handed over lose non
     for (const auto& h : handles) h.cancel();
     for (const auto& h : handles) h.wait();
     REQUIRE(sem.available() == 1);
+  }
+}
+
+TEST_CASE("an executor may go while a run on it is given a permit") {
+  for (int i = 0; i < 300; ++i) {
+    ag::semaphore one{1};
+    const ag::graph_fn takes{"takes", [&]() -> ag::task<ag::semaphore::permit> { co_return co_await one.acquire(); }};
+    const ag::graph_fn acquires{"acquires", [&]() -> ag::task<> { const auto permit = co_await one.acquire(); }};
+    std::optional<ag::semaphore::permit> held = ag::run(takes());
+    auto io = std::make_unique<boost::asio::io_context>();
+    ag::run_async(*io, acquires(), {}, boost::asio::detached);
+    io->poll();
+    std::atomic<bool> begins = false;
+    std::thread gives([&] {
+      begins = true;
+      held.reset();
+    });
+    while (!begins) std::this_thread::yield();
+    for (int n = 0; n < i % 64 * 40; ++n) io->poll();
+    io.reset();
+    gives.join();
+    CHECK(one.available() == 1);
   }
 }

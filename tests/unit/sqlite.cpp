@@ -1,6 +1,8 @@
 #include "aethergraph/sqlite.hpp"
 
 #include <fmt/format.h>
+#include <aethergraph/aethergraph.hpp>
+#include <aethergraph/durable.hpp>
 
 #include <string>
 #include <thread>
@@ -299,4 +301,30 @@ TEST_CASE("A new file has the same tables as one that was brought up to date") {
   CHECK(made.value(schema) == opened.value(schema));
   CHECK(made.value("pragma user_version") == opened.value("pragma user_version"));
   CHECK(made.value("pragma application_id") == opened.value("pragma application_id"));
+}
+
+TEST_CASE("in a simulation, a question is asked when the store has it, though others wait for who asks") {
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const test::store_file file;
+    ag::sqlite_store store{file.path(), {.synchronous = ag::synchronous::normal}};
+    ag::semaphore one{1};
+    const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<int> {
+      auto asks = [](ag::semaphore& s, ag::context& c) -> ag::task<bool> {
+        const auto permit = co_await s.acquire();
+        co_return co_await c.channel().ask_approval("Well?");
+      };
+      auto waits = [](ag::semaphore& s) -> ag::task<int> {
+        const auto permit = co_await s.acquire();
+        co_return 2;
+      };
+      const auto [a, b] = co_await ag::gather(asks(one, ctx), waits(one));
+      co_return a + b;
+    }};
+    ag::callback_channel answers{[&](std::string_view) {
+      for (const ag::question& q : store.questions("a")) ag::deliver(store, q.token, true);
+    }};
+    const ag::run_options o{.channel = &answers, .store = &store, .run_id = "a"};
+    ag::testing::simulation sim{seed};
+    CHECK(sim.run(agent(), o) == 3);
+  }
 }

@@ -59,8 +59,9 @@ class call_control : timer, cancellable_wait {
   /// The body that had suspended has ended, and its frame is gone.
   void body_ended() noexcept { attempt_ended(); }
 
-  /// In a durable run: waits for room (a slot, permits) that only calls of this run have.
-  [[nodiscard]] bool waits_for_own_run() const noexcept;
+  /// In a durable run: waits for room (a slot, permits) that only calls of this run have. False: the run is woken when
+  /// that may have changed.
+  [[nodiscard]] bool waits_for_own_run() noexcept;
   /// Then: goes on without, since it had them when what is replayed now was recorded.
   void start_beyond_limits() noexcept;
 

@@ -35,6 +35,7 @@ class recorded_call;
 class run_state;
 struct environment;
 struct journal_lane;
+struct pool_waiter;
 
 /// A fact of a former execution that has not been replayed yet.
 struct recorded_fact {
@@ -180,8 +181,9 @@ class durable_run : public turn_source, store_client {
 
   // --- what its calls hold of what others may want, too
   virtual void note_taken(const resource_pool& p, std::ptrdiff_t weight) noexcept;
-  /// Whether all that is in use of it is held by calls of this run.
-  [[nodiscard]] virtual bool holds_all_in_use(const resource_pool& p) const noexcept;
+  /// Whether all that is in use of what a call waits for is held by calls of this run. False: the run is woken when
+  /// others have given some back.
+  [[nodiscard]] virtual bool holds_all_in_use(resource_pool& p, pool_waiter& w) const noexcept;
 
   // --- the end
   /// Whether nothing is recorded any more: the run was asked to stop, or cannot go on.
@@ -233,6 +235,7 @@ class durable_run : public turn_source, store_client {
   void forget(recorded_fact& r) noexcept;
   void write(fact f);
   void take_messages() noexcept;
+  void cancel_for_good() noexcept;
   void close() noexcept;
   [[nodiscard]] bool take_replayed_turn() noexcept;
   [[nodiscard]] bool take_due_turn() noexcept;
@@ -246,6 +249,8 @@ class durable_run : public turn_source, store_client {
   void park() noexcept;
   void diverge() noexcept;
   void wait_for_commit(bool waits) noexcept;
+  /// Takes its next turn behind a look at the executor.
+  void let_others_go_first() noexcept;
   virtual void give_up(journal_event& e) noexcept;
 
   run_state& root_;
@@ -285,6 +290,7 @@ class durable_run : public turn_source, store_client {
   void* left_ = nullptr;
 
   struct pause : ready_item {
+    bool is_ready = false;
   } pause_;
 
   // Written by the store, on any thread:

@@ -177,6 +177,8 @@ class loop {
   [[nodiscard]] virtual bool is_on_strand() const noexcept = 0;
   /// Makes an item ready from any thread. The item must stay valid until it has run.
   void make_ready_from_anywhere(ready_item& i);
+  /// Has the loop look what there is to do. Any thread; the loop must be there, as for whatever waits in it.
+  void wake_from_anywhere();
 
   /// Random bits: of the machine, or in a simulation by its seed. Any thread.
   [[nodiscard]] virtual std::uint64_t random_bits();
@@ -245,6 +247,9 @@ class loop {
   /// them would cost more than what they lead to.
   [[nodiscard]] time_point next_alarm() const noexcept;
 
+  /// The executor goes: from here on nobody posts to it from another thread.
+  void stop_posts() noexcept;
+
   /// From the start on, others may look at the run between its steps.
   void allow_looks(std::mutex& m) noexcept { step_mutex_ = &m; }
   /// Whether something is ready, also where workers may be keeping the books.
@@ -265,7 +270,8 @@ class loop {
 
  private:
   void lock_step() const noexcept;
-
+  void post_from_elsewhere(ready_item* i);
+  [[nodiscard]] std::mutex& posting_mutex() const noexcept;
   int steps_left_ = steps_between_looks;
   int nested_starts_ = 0;
   bool draining_ = false;
@@ -273,6 +279,8 @@ class loop {
   std::mutex* step_mutex_ = nullptr;  // held while draining_; null where nobody else comes near
   std::shared_ptr<crew> crew_;
   std::atomic<std::size_t> references_ = 1;
+  std::atomic<std::size_t> on_the_way_ = 0;  // what was posted from other threads
+  bool are_posts_stopped_ = false;           // under posting_mutex()
 };
 
 /// Keeps a loop, and the run that it belongs to, from being destroyed.

@@ -102,6 +102,7 @@ class strand_loop : public loop {
   void dispose() noexcept final;
   void cancel_from_anywhere();
   void stop_crew() noexcept;
+  void leave_executor() noexcept;
 
   // What is beneath the strand, kept running as long as anybody refers to this: the first member, so that it goes last.
   boost::asio::any_io_executor work_;
