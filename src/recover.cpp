@@ -40,8 +40,8 @@ namespace {
 
 bool can_go_on(run_store& store, const stored_run& r) {
   if (!r.owner.empty()) return false;
-  if (r.cancel_requested && !has_ended(r.status)) return true;  // to its end
   if (r.status != run_status::parked) return r.status == run_status::running;
+  if (r.cancel_requested) return true;  // which ends it
   if (r.due && *r.due <= std::chrono::system_clock::now()) return true;
   const std::vector<fact> facts = store.facts(r.id);
   const std::vector<question> questions = store.questions(r.id);
