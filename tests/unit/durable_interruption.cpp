@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <variant>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -344,24 +345,30 @@ TEST_CASE("an executor may go while a run on it is given an answer") {
         const auto never = co_await s.acquire();
         co_return false;
       };
-      co_return co_await ag::race(ctx.channel().ask_approval("Well?"), waits(none));
+      const auto first = co_await ag::race(ctx.channel().ask_approval("Well?"), waits(none));
+      co_return first.index() == 0 && std::get<0>(first);
     }};
     auto io = std::make_unique<boost::asio::io_context>();
     std::atomic<bool> has_ended = false;
     ag::run_options kept = durable(store);
     ag::run_async(*io, agent(), kept, [&](const std::exception_ptr& e, bool) { has_ended = !e; });
     while (store.questions().empty()) io->poll();
+    const std::string token = store.questions().at(0).token;
     std::atomic<bool> begins = false;
     std::thread answers([&] {
       begins = true;
-      ag::deliver(store, store.questions().at(0).token, true);
+      try {
+        ag::deliver(store, token, true);
+      } catch (const ag::store_error&) {
+        // the run is gone, and its question with it
+      }
     });
     while (!begins) std::this_thread::yield();
     for (int n = 0; n < i % 8; ++n) io->poll();
     io.reset();
     answers.join();
+    CHECK(store.find("a")->owner.empty());
     if (has_ended) CHECK(store.find("a")->status == ag::run_status::done);
-    else CHECK(ag::run(agent(), durable(store)));
   }
 }
 
@@ -444,15 +451,10 @@ TEST_CASE("a run that is cancelled in the store throws cancelled, whatever its b
 TEST_CASE("a request to cancel that came when a run was stopping already is heeded by its next execution") {
   ag::memory_store store;
   int executions = 0;
-  int paid = 0;
-  const ag::tool pay{"pay", [&] { return ++paid; }};
   const ag::graph_fn agent{"agent", [&]() -> ag::task<int> {
-    if (++executions == 1) {
-      static_cast<void>(co_await ag::as_result(slow(5000)));
-      store.cancel("a");
-    } else {
-      static_cast<void>(co_await ag::as_result(pay()));
-    }
+    ++executions;
+    static_cast<void>(co_await ag::as_result(slow(5000)));
+    store.cancel("a");
     co_return 7;
   }};
   ag::run_options soon = durable(store);
@@ -461,8 +463,7 @@ TEST_CASE("a request to cancel that came when a run was stopping already is heed
   CHECK(store.find("a")->status == ag::run_status::running);
   CHECK(store.find("a")->cancel_requested);
   for (int i = 0; i < 2; ++i) CHECK_THROWS_AS(ag::run(agent(), durable(store)), ag::cancelled);
-  CHECK(executions == 2);
-  CHECK(paid == 0);
+  CHECK(executions == 1);  // what is cancelled does not begin
   CHECK(store.find("a")->status == ag::run_status::cancelled);
 }
 
