@@ -556,8 +556,11 @@ class late_store final : public ag::run_store {
   }
 
   [[nodiscard]] std::unique_ptr<ag::run_journal> open(const ag::run_claim& claim, ag::store_client& client) override {
-    client_ = &client;
-    held_ = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      client_ = &client;
+      held_ = 0;
+    }
     return inner.open(claim, between_);
   }
   [[nodiscard]] std::vector<ag::stored_run> runs() override { return inner.runs(); }
