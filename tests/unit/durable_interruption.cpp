@@ -615,6 +615,20 @@ std::thread let_go_later(
 
 }  // namespace
 
+TEST_CASE("a question that ended with its run is not released when the store has it at last") {
+  late_store store;
+  const ag::graph_fn agent{"agent", [&](ag::context& ctx) -> ag::task<int> {
+    store.hold();
+    const auto answer = co_await ag::as_result(ag::shielded(ctx.channel().ask_approval("Well?")));
+    store.let_go();
+    static_cast<void>(co_await ag::as_result(ag::shielded(slow(10))));
+    co_return answer.has_value() ? 1 : 2;
+  }};
+  ag::run_options soon = durable(store);
+  soon.deadline = 10ms;
+  CHECK(ag::run(agent(), soon) == 2);
+}
+
 TEST_CASE("a body does not begin before that is safe which the program has drawn or decided") {
   late_store store;
   std::atomic<bool> has_paid = false;
