@@ -148,7 +148,8 @@ void durable_run::wait_for_commit(bool waits) noexcept {
 
 bool durable_run::is_idle() const noexcept {
   if (home_.has_timers_to_wait_for() || home_.has_others_at_work()) return false;
-  // So a parallel graph's own wait for its worker threads, which stands until the graph ends, is for none of them now.
+  // Nobody is on a worker thread, then: a parallel graph's wait for them, which stands until the graph ends, is for
+  // none.
   bool is_idle = true;
   root_.for_each_wait([&](const scope&, const cancellable_wait& w) {
     const std::string_view what = w.waits_for;
