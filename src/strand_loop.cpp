@@ -1,15 +1,16 @@
 #include "aethergraph/detail/strand_loop.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
-#include <boost/asio/strand.hpp>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "aethergraph/detail/alarm.hpp"
 #include "aethergraph/detail/crew.hpp"
+#include "aethergraph/detail/run_strand.hpp"
 
 namespace aethergraph::detail {
 
@@ -101,7 +102,7 @@ std::shared_ptr<const std::atomic<bool>> strand_loop::context_end(const boost::a
 
 strand_loop::strand_loop(const boost::asio::any_io_executor& ex)
     : work_(boost::asio::prefer(ex, boost::asio::execution::outstanding_work.tracked)),
-      strand_(boost::asio::make_strand(ex)),
+      strand_(new run_strand(ex)),
       registry_(boost::asio::use_service<run_registry>(boost::asio::query(ex, boost::asio::execution::context))) {
   registry_.add(*this);
 }
@@ -110,58 +111,93 @@ strand_loop::~strand_loop() { registry_.remove(*this); }  // still there only if
 
 namespace {
 
-using strand = boost::asio::strand<boost::asio::any_io_executor>;
+namespace execution = boost::asio::execution;
 
-const strand& as_strand(const boost::asio::any_io_executor& ex) noexcept { return *ex.target<strand>(); }
-
-/// A run's strand, small enough for an any_io_executor to hold it without memory of its own. Asio makes and drops
-/// several copies for each operation. It tracks no work, but the loop that it refers to does, as long as it is there.
-class light_strand {
+/// An executor of a run's strand, small enough for an any_io_executor to hold it without memory of its own: Asio makes
+/// and drops several copies for each operation. `Kept` is what it keeps.
+template <class Kept, bool never_blocks = false>
+class strand_executor {
  public:
-  light_strand(loop& run, const strand& s) noexcept : run_(run), strand_(&s) {}
+  explicit strand_executor(Kept k) noexcept : kept_(std::move(k)) {}
 
-  [[nodiscard]] boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept {
-    return boost::asio::query(*strand_, boost::asio::execution::context);
+  [[nodiscard]] boost::asio::execution_context& query(execution::context_t) const noexcept {
+    return boost::asio::query(kept_.strand().inner(), execution::context);
   }
-  [[nodiscard]] light_strand require(boost::asio::execution::blocking_t::never_t) const noexcept {
-    light_strand l = *this;
-    l.never_blocks_ = true;
-    return l;
+  [[nodiscard]] static constexpr execution::blocking_t query(execution::blocking_t) noexcept {
+    if constexpr (never_blocks) return execution::blocking.never;
+    else return execution::blocking.possibly;
   }
-  [[nodiscard]] light_strand require(boost::asio::execution::blocking_t::possibly_t) const noexcept {
-    light_strand l = *this;
-    l.never_blocks_ = false;
-    return l;
+  [[nodiscard]] strand_executor<Kept, true> require(execution::blocking_t::never_t) const noexcept {
+    return strand_executor<Kept, true>(kept_);
+  }
+  [[nodiscard]] strand_executor<Kept, false> require(execution::blocking_t::possibly_t) const noexcept {
+    return strand_executor<Kept, false>(kept_);
+  }
+  [[nodiscard]] strand_executor prefer(execution::outstanding_work_t::tracked_t) const
+    requires requires(Kept& k) { k.track_work(); }
+  {
+    strand_executor e = *this;
+    e.kept_.track_work();
+    return e;
   }
   template <class F>
   void execute(F&& f) const {
-    if (never_blocks_)
-      boost::asio::require(*strand_, boost::asio::execution::blocking.never).execute(std::forward<F>(f));
-    else strand_->execute(std::forward<F>(f));
+    if constexpr (never_blocks) kept_.strand().post(std::forward<F>(f));
+    else kept_.strand().dispatch(std::forward<F>(f));
   }
-  bool operator==(const light_strand& o) const noexcept {
-    return strand_ == o.strand_ && never_blocks_ == o.never_blocks_;
+  bool operator==(const strand_executor& o) const noexcept { return &kept_.strand() == &o.kept_.strand(); }
+
+ private:
+  Kept kept_;
+};
+
+/// Keeps the run, and so its strand and the event loop beneath.
+class kept_run {
+ public:
+  kept_run(loop& run, run_strand& s) noexcept : run_(run), strand_(&s) {}
+  [[nodiscard]] run_strand& strand() const noexcept { return *strand_; }
+
+ private:
+  loop_reference run_;
+  run_strand* strand_;
+};
+
+/// Keeps the strand, and where work is tracked the event loop beneath. The run may be over.
+class kept_strand {
+ public:
+  explicit kept_strand(run_strand& s) noexcept : strand_(&s) { s.add_reference(); }
+  kept_strand(const kept_strand& o) noexcept : strand_(o.strand_), work_(o.work_) { strand_->add_reference(); }
+  kept_strand& operator=(const kept_strand&) = delete;
+  ~kept_strand() { strand_->drop_reference(); }
+  [[nodiscard]] run_strand& strand() const noexcept { return *strand_; }
+  void track_work() {
+    work_ = std::make_shared<const boost::asio::any_io_executor>(
+        boost::asio::prefer(strand_->inner(), execution::outstanding_work.tracked));
   }
 
  private:
-  loop_reference run_;  // which has the strand
-  const strand* strand_;
-  bool never_blocks_ = false;
+  run_strand* strand_;
+  std::shared_ptr<const boost::asio::any_io_executor> work_;
 };
 
 }  // namespace
 
-boost::asio::any_io_executor strand_loop::handler_executor() { return light_strand(*this, as_strand(strand_)); }
+boost::asio::any_io_executor strand_loop::executor() { return strand_executor<kept_strand>(kept_strand(*strand_)); }
+boost::asio::any_io_executor strand_loop::handler_executor() {
+  return strand_executor<kept_run>(kept_run(*this, *strand_));
+}
 
 void delete_alarm(alarm* a) noexcept { delete a; }
 
-bool strand_loop::is_on_strand() const noexcept { return as_strand(strand_).running_in_this_thread(); }
+void drop_strand(run_strand* s) noexcept { s->drop_reference(); }
 
-boost::asio::any_io_executor strand_loop::inner_executor() const { return as_strand(strand_).get_inner_executor(); }
+bool strand_loop::is_on_strand() const noexcept { return strand_->is_here(); }
+
+boost::asio::any_io_executor strand_loop::inner_executor() const { return strand_->inner(); }
 
 void strand_loop::begin() {
   try {
-    boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] {
+    strand_->post([self = loop_reference(*this), this] {
       start();
       wake();
     });
@@ -185,7 +221,7 @@ void strand_loop::look() noexcept {
     deliver();
     if (registry_.remove(*this)) drop_reference();
   } else if (crew* c = crew_if_any(); is_anything_ready() || (c && !c->fall_asleep())) {
-    boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] { wake(); });
+    strand_->post([self = loop_reference(*this), this] { wake(); });
   }
 }
 
@@ -209,17 +245,18 @@ void strand_loop::leave_executor() noexcept {
 }
 
 void strand_loop::wake_from_crew() noexcept {
-  boost::asio::post(as_strand(strand_), [self = loop_reference(*this), this] { wake(); });
+  strand_->post([self = loop_reference(*this), this] { wake(); });
 }
 
 void strand_loop::set_alarm(time_point at) {
-  if (!alarm_) alarm_.reset(new alarm(strand_));
-  alarm_->set(at, [self = loop_reference(*this), this] {
+  if (!alarm_) alarm_.reset(new alarm(strand_->inner()));
+  const auto on_alarm = [this] {
     if (was_delivered_) return time_point::max();
     expire_timers(now());
     wake();
     return next_alarm();
-  });
+  };
+  alarm_->set(at, boost::asio::bind_executor(strand_executor<kept_run>(kept_run(*this, *strand_)), on_alarm));
 }
 
 std::shared_ptr<run_gate> strand_loop::gate() {
@@ -229,7 +266,7 @@ std::shared_ptr<run_gate> strand_loop::gate() {
 
 void strand_loop::cancel_from_anywhere() {
   if (!try_add_reference()) return;
-  boost::asio::post(as_strand(strand_), [self = loop_reference(*this, loop_reference::adopt), this] {
+  strand_->post([self = loop_reference(*this, loop_reference::adopt), this] {
     if (was_delivered_) return;
     {
       const quiet guard(*this);

@@ -18,6 +18,8 @@ namespace aethergraph::detail {
 class alarm;
 void delete_alarm(alarm* a) noexcept;
 class run_registry;
+class run_strand;
+void drop_strand(run_strand* s) noexcept;
 class strand_loop;
 
 /// A way to a run that may be gone. Any thread.
@@ -64,7 +66,7 @@ class run_gate {
 /// until the run has ended, so that a context that is destroyed first takes the run with it.
 class strand_loop : public loop {
  public:
-  boost::asio::any_io_executor executor() final { return strand_; }
+  boost::asio::any_io_executor executor() final;
   boost::asio::any_io_executor handler_executor() final;
   bool is_on_strand() const noexcept final;
   void wake_from_crew() noexcept final;
@@ -106,8 +108,8 @@ class strand_loop : public loop {
 
   // What is beneath the strand, kept running as long as anybody refers to this: the first member, so that it goes last.
   boost::asio::any_io_executor work_;
-  boost::asio::any_io_executor strand_;  // a strand: as this type, which costs whoever includes this much less
-  owned<alarm, delete_alarm> alarm_;     // made when a timer is first set
+  owned<run_strand, drop_strand> strand_;  // shared with its executors
+  owned<alarm, delete_alarm> alarm_;       // made when a timer is first set
   std::shared_ptr<run_gate> gate_;
   std::mutex step_mutex_;
   run_registry& registry_;
