@@ -26,6 +26,7 @@ graph_executor::graph_executor(const std::shared_ptr<const plan>& self) noexcept
 
 graph_executor::~graph_executor() {
   while (first_in_flight_) drop_frame(*first_in_flight_);  // only if the run is torn down
+  if (spare_frame_) spare_frame_->destroy(*spare_frame_);
   free_block();
 }
 

@@ -78,8 +78,9 @@ void graph_executor::run_ready() noexcept {
       e = ready_calls_.take_first();
       if (rank_) e = plan_->by_rank[e];
     }
-    if (calls && (flags_[e] & plan::is_direct)) {
-      call_and_go_on(e);
+    if (calls && (flags_[e] & (plan::is_direct | plan::is_direct_body))) {
+      if (flags_[e] & plan::is_direct) call_and_go_on(e);
+      else run_body_and_go_on(e);
       continue;
     }
     l.count_step();
@@ -96,19 +97,36 @@ void graph_executor::run_ready() noexcept {
   }
 }
 
-// A loop of its own for what most graphs consist of: it asks for no more than what such calls can have changed.
+// Loops of their own for what most graphs consist of: they ask for no more than what such calls can have changed.
 void graph_executor::call_and_go_on(std::uint32_t e) noexcept {
+  go_on(e, plan::is_direct, [this](std::uint32_t next, const plan_entry& here) {
+    node_starts(next);
+    try {
+      here.ops->call(*this, next, here.record);
+      return true;
+    } catch (...) {
+      call_failed(next, std::current_exception());
+      return false;
+    }
+  });
+}
+
+void graph_executor::run_body_and_go_on(std::uint32_t e) noexcept {
+  go_on(e, plan::is_direct_body, [this](std::uint32_t next, const plan_entry& here) {
+    state_[next] |= entry_state::is_handed_out;
+    return here.ops->start(*this, next, here.record);
+  });
+}
+
+// `call` returns whether that has returned; if not, it keeps all books itself.
+template <class Call>
+void graph_executor::go_on(std::uint32_t e, std::uint8_t kind, Call call) noexcept {
   loop& l = home();
   scheduler& slots = run().slots;
   const plan_entry* const entries = plan_->entries.data();
   for (;;) {
     l.count_step();
-    node_starts(e);
-    try {
-      entries[e].ops->call(*this, e, entries[e].record);
-    } catch (...) {
-      return call_failed(e, std::current_exception());
-    }
+    if (!call(e, entries[e])) return;
     state_[e] = static_cast<std::uint8_t>(node_state::done);
     if (is_watched_) [[unlikely]]
       tell_ended(e, nullptr);
@@ -118,7 +136,7 @@ void graph_executor::call_and_go_on(std::uint32_t e) noexcept {
     if (ready_calls_.empty() || !ready_.empty() || l.is_look_due() || scope_.is_stopped()) break;
     const std::uint32_t first = ready_calls_.first();
     e = rank_ ? plan_->by_rank[first] : first;
-    if (!(flags_[e] & plan::is_direct)) break;
+    if (!(flags_[e] & kind)) break;
     ready_calls_.drop_first();
   }
   has_slot_ = true;

@@ -18,6 +18,43 @@ inline constexpr bool are_values = false;
 template <class... Parameter>
 inline constexpr bool are_values<list<Parameter...>> = (!std::is_reference_v<Parameter> && ...);
 
+/// A body that is a coroutine, with what its own calls ask of their caller. It serves one node after the other.
+template <class R>
+struct body_frame final : in_flight, call_state, resulting<R> {
+  body_frame(graph_executor& ex, std::uint32_t e) noexcept : in_flight(ex, e) {
+    const environment& outer = ex.surroundings();
+    cancellation = outer.cancellation;
+    current_call = this;
+    caller = outer.current_call;
+    made_in = outer.steps;
+    parent = this;
+    ::new (&body) calling_body;
+    on_body_end = [](body_operation& op) noexcept {
+      auto& self = static_cast<body_frame&>(op);
+      self.executor.note_ended(self.entry, self.error());
+      self.executor.give_slot_back();
+      self.executor.home().make_ready(op, &body_operation::finish);
+    };
+    on_done = [](receiver& r) noexcept {
+      auto& self = static_cast<body_frame&>(r);
+      graph_executor& owner = self.executor;
+      end_frame<R>(self, self);
+      owner.wake();
+    };
+  }
+
+  /// True: it has ended.
+  bool start(promise_value<R>& p) noexcept {
+    number = executor.number_of(entry);
+    if (made_in) steps = ::new (&body.steps) sequence{.within = number};
+    p.outcome = &this->outcome;
+    return start_body(p, *this, executor.home());
+  }
+  void forget_value() noexcept {
+    if constexpr (!is_bytes<regular<R>>) this->outcome = result<R>();
+  }
+};
+
 template <class R, class... Args, class F, class... Kept>
 struct call_record<R(Args...), F, Kept...> {
   using traits = callable_traits<F>;
@@ -94,53 +131,29 @@ struct call_record<R(Args...), F, Kept...> {
     return std::apply([&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); }, arguments);
   }
 
-  /// A body that is a coroutine, with what its own calls ask of their caller.
-  struct body_frame final : in_flight, call_state, resulting<R> {
-    body_frame(graph_executor& ex, std::uint32_t e) noexcept : in_flight(ex, e) {
-      const environment& outer = ex.surroundings();
-      cancellation = outer.cancellation;
-      current_call = this;
-      caller = outer.current_call;
-      number = ex.number_of(e);
-      made_in = outer.steps;
-      parent = this;
-      ::new (&body) calling_body;
-      if (made_in) steps = ::new (&body.steps) sequence{.within = number};
-      on_body_end = [](body_operation& op) noexcept {
-        auto& self = static_cast<body_frame&>(op);
-        self.executor.note_ended(self.entry, self.error());
-        self.executor.give_slot_back();
-        self.executor.home().make_ready(op, &body_operation::finish);
-      };
-      on_done = [](receiver& r) noexcept {
-        auto& self = static_cast<body_frame&>(r);
-        graph_executor& owner = self.executor;
-        end_frame<R>(self, self);
-        owner.wake();
-      };
-    }
-  };
   bool run_body(graph_executor& ex, std::uint32_t e) const noexcept {
     ex.node_starts(e);
-    body_frame* frame = nullptr;
+    body_frame<R>* frame = nullptr;
     std::exception_ptr failure;
     try {
-      frame = &ex.template add_frame<body_frame>(e);
+      frame = &ex.template take_frame<body_frame<R>>(e);
       raw t = invoke(*callable, arguments, ex, typename traits::split::rest{});
       if (!t.promise_) refuse_awaited_task(*ex.entry_at(e).tool);
-      auto& p = *std::exchange(t.promise_, nullptr);
-      p.outcome = &frame->outcome;
-      if (!frame->start_body(p, *frame, ex.home())) return false;
+      if (!frame->start(*std::exchange(t.promise_, nullptr))) {
+        ex.keep_frame(*frame);
+        return false;
+      }
       if (!frame->error()) [[likely]] {
         if constexpr (!std::is_void_v<R>) ::new (ex.slot(e)) regular<R>(frame->take());
-        ex.drop_frame(*frame);
+        frame->forget_value();
+        ex.give_frame_back(*frame);
         return true;
       }
       failure = frame->error();
     } catch (...) {
       failure = std::current_exception();
     }
-    if (frame) ex.drop_frame(*frame);
+    if (frame) frame->destroy(*frame);
     ex.call_failed(e, failure);
     return false;
   }

@@ -26,7 +26,7 @@ inline const std::shared_ptr<const plan> no_plan;
 /// What an entry that has started, and not ended, keeps: in a frame of its own, owned by the executor.
 struct in_flight : receiver {
   graph_executor& executor;
-  const std::uint32_t entry;
+  std::uint32_t entry;
   void (*destroy)(in_flight&) noexcept = nullptr;
   in_flight* previous = nullptr;
   in_flight* next = nullptr;
@@ -138,28 +138,33 @@ class graph_executor : public declared_nodes, ready_item {
   /// Makes a `Frame` for an entry that starts. Errors: `std::bad_alloc`, and what its constructor throws.
   template <class Frame, class... A>
   Frame& add_frame(std::uint32_t e, A&&... a) {
-    void* const memory = allocate_frame(sizeof(Frame));
-    Frame* f = nullptr;
-    try {
-      f = ::new (memory) Frame(*this, e, std::forward<A>(a)...);
-    } catch (...) {
-      free_frame(memory, sizeof(Frame));
-      throw;
-    }
-    f->destroy = [](in_flight& i) noexcept {
-      auto& self = static_cast<Frame&>(i);
-      self.~Frame();
-      free_frame(&self, sizeof(Frame));
-    };
-    f->next = first_in_flight_;
-    if (f->next) f->next->previous = f;
-    first_in_flight_ = f;
-    return *f;
+    Frame& f = make_frame<Frame>(e, std::forward<A>(a)...);
+    keep_frame(f);
+    return f;
   }
   void drop_frame(in_flight& f) noexcept {
     (f.previous ? f.previous->next : first_in_flight_) = f.next;
     if (f.next) f.next->previous = f.previous;
     f.destroy(f);
+  }
+  /// The same for what mostly ends right where it starts: the frame is the caller's, who has this keep it, or gives it
+  /// back for the next one.
+  template <class Frame>
+  Frame& take_frame(std::uint32_t e) {
+    if (spare_frame_ && spare_frame_->destroy == &destroy_frame<Frame>) [[likely]] {
+      spare_frame_->entry = e;
+      return static_cast<Frame&>(*std::exchange(spare_frame_, nullptr));
+    }
+    return make_frame<Frame>(e);
+  }
+  void keep_frame(in_flight& f) noexcept {
+    f.next = first_in_flight_;
+    if (f.next) f.next->previous = &f;
+    first_in_flight_ = &f;
+  }
+  void give_frame_back(in_flight& f) noexcept {
+    if (in_flight* const other = std::exchange(spare_frame_, &f)) [[unlikely]]
+      other->destroy(*other);
   }
   /// A call that needed no operation has returned, and its value is there.
   void call_returned(std::uint32_t e) noexcept {
@@ -220,11 +225,33 @@ class graph_executor : public declared_nodes, ready_item {
     return (state_[e] & (entry_state::state_bits | entry_state::value_is_due)) ==
            static_cast<std::uint8_t>(node_state::done);
   }
+  template <class Frame, class... A>
+  Frame& make_frame(std::uint32_t e, A&&... a) {
+    void* const memory = allocate_frame(sizeof(Frame));
+    Frame* f = nullptr;
+    try {
+      f = ::new (memory) Frame(*this, e, std::forward<A>(a)...);
+    } catch (...) {
+      free_frame(memory, sizeof(Frame));
+      throw;
+    }
+    f->destroy = &destroy_frame<Frame>;
+    return *f;
+  }
+  template <class Frame>
+  static void destroy_frame(in_flight& f) noexcept {
+    auto& self = static_cast<Frame&>(f);
+    self.~Frame();
+    free_frame(&self, sizeof(Frame));
+  }
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
-  /// Calls a plain function, which has a slot, and then those that come next, as long as they are such, too.
+  /// Makes a direct call, which has a slot, and then those that come next, as long as they are of the same kind.
   void call_and_go_on(std::uint32_t e) noexcept;
+  void run_body_and_go_on(std::uint32_t e) noexcept;
+  template <class Call>
+  void go_on(std::uint32_t e, std::uint8_t kind, Call call) noexcept;
   void run_ready_beside() noexcept;
   void schedule() noexcept;
   [[nodiscard, gnu::always_inline]] bool take_slot() noexcept {
@@ -286,6 +313,7 @@ class graph_executor : public declared_nodes, ready_item {
   const std::uint32_t* successors_ = nullptr;
 
   in_flight* first_in_flight_ = nullptr;
+  in_flight* spare_frame_ = nullptr;  // of the kind that was used last
   std::uint32_t open_ = 0;
   std::uint32_t graph_number_ = 0;
   bool stops_on_failure_ = true;
