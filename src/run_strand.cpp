@@ -48,7 +48,6 @@ class run_strand::turn {
     run_strand& s = *std::exchange(strand_, nullptr);
     if (mark* const asking = mark::find(s, mark::doing::asking_for_turn)) asking->was_taken = true;
     const turn_here here(s);
-    s.drop_reference();
     s.run_waiting();
   }
 

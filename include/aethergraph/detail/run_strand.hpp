@@ -48,6 +48,7 @@ class run_strand {
       std::decay_t<F> here(std::forward<F>(f));
       here();
     } else if (enter_here()) {
+      add_reference();
       const turn_here my_turn(*this);
       std::decay_t<F> here(std::forward<F>(f));
       here();
@@ -113,10 +114,10 @@ class run_strand {
     static constinit thread_local mark* innermost;
   };
 
-  /// The turn is this thread's, until it goes.
+  /// The turn is this thread's, and so is a reference, until it goes.
   class turn_here {
    public:
-    explicit turn_here(run_strand& s) noexcept : strand_(s), mark_(s, mark::doing::its_turn) { s.add_reference(); }
+    explicit turn_here(run_strand& s) noexcept : strand_(s), mark_(s, mark::doing::its_turn) {}
     turn_here(const turn_here&) = delete;
     turn_here& operator=(const turn_here&) = delete;
     ~turn_here() {
