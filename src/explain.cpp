@@ -64,7 +64,7 @@ struct recorded_run {
 
   /// When the body of a node, or of the run itself, began.
   [[nodiscard]] duration begin_of_body(std::size_t n) const noexcept {
-    const timed_phase* const body = n == nowhere ? nullptr : detail::body_of(r.nodes[n]);
+    const timed_phase* const body = n == nowhere ? nullptr : detail::body_phase_of(r.nodes[n]);
     return body ? body->begin : duration::zero();
   }
   /// When a node had nothing to wait for any more but slots, permits and the like.
@@ -96,7 +96,7 @@ class path_finder {
     // As in order_in_time.
     for (std::vector<std::size_t>& c : children_)
       std::ranges::sort(c, {}, [&](std::size_t i) {
-        return std::tuple(known.order.end[i], detail::body_of(known.r.nodes[i]) != nullptr, i);
+        return std::tuple(known.order.end[i], detail::body_phase_of(known.r.nodes[i]) != nullptr, i);
       });
   }
 
@@ -128,7 +128,7 @@ class path_finder {
   /// Whether it is its body that ended last.
   bool enter(std::size_t n) {
     is_seen_[n] = true;
-    return detail::body_of(known_.r.nodes[n]) != nullptr;
+    return detail::body_phase_of(known_.r.nodes[n]) != nullptr;
   }
   /// From the beginning of a body, or of the wait in which a node ended, to the body in which the path goes on: `n`.
   /// False: it has come to the start of the run.
@@ -238,7 +238,7 @@ class slot_simulation {
     std::vector<bool> is_there(all, true);
     for (std::size_t i = 0; i < nodes_; ++i) {
       const std::size_t p = known_.parents[i];
-      const bool has_parent = p == nowhere || (is_there[p] && detail::body_of(known_.r.nodes[p]));
+      const bool has_parent = p == nowhere || (is_there[p] && detail::body_phase_of(known_.r.nodes[p]));
       is_there[i] = has_parent && known_.is_of_last_attempt(i);
       if (!is_there[i]) continue;
       run_of_[i] = p == nowhere ? 0 : known_.r.nodes[p].kind == node_kind::run ? own_run_[p] : run_of_[p];

@@ -24,7 +24,7 @@ by_id nodes_by_id(const task_graph& g) {
 }
 
 std::string quoted(const std::string& name) { return name.empty() ? "none" : fmt::format("'{}'", name); }
-std::string listed(const std::vector<std::string>& names) {
+std::string listed_names(const std::vector<std::string>& names) {
   return names.empty() ? "none" : fmt::format("({})", fmt::join(names, ", "));
 }
 
@@ -39,8 +39,8 @@ std::string change_of(const task_graph::node_view& a, const task_graph::node_vie
   compare("kind", a.kind, b.kind, [](node_kind k) { return to_string(k); });
   compare("alias", a.alias, b.alias, quoted);
   compare("label", a.label, b.label, quoted);
-  compare("inputs", a.inputs, b.inputs, listed);
-  compare("outputs", a.outputs, b.outputs, listed);
+  compare("inputs", a.inputs, b.inputs, listed_names);
+  compare("outputs", a.outputs, b.outputs, listed_names);
   compare("parent", a.parent, b.parent, quoted);
   return changes.empty() ? std::string() : fmt::format("{}: {}", a.id, fmt::join(changes, "; "));
 }

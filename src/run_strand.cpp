@@ -40,7 +40,8 @@ class run_strand::turn {
   turn& operator=(turn&&) = delete;
   ~turn() {
     if (!strand_) return;
-    if (!mark::find(*strand_, mark::doing::asking_for_turn)) strand_->drop_waiting();  // else it was refused
+    if (mark* const asking = mark::find(*strand_, mark::doing::asking_for_turn)) asking->was_dropped = true;
+    else strand_->drop_waiting();
     strand_->drop_reference();
   }
 
@@ -54,6 +55,13 @@ class run_strand::turn {
  private:
   run_strand* strand_;
 };
+
+run_strand::~run_strand() {
+  while (ready_) {  // what was refused a turn
+    strand_item& i = pop_ready();
+    i.drop(i);
+  }
+}
 
 run_strand::run_strand(boost::asio::any_io_executor inner)
     : inner_(std::move(inner)), inner_io_(inner_.target<boost::asio::io_context::executor_type>()) {
@@ -71,6 +79,11 @@ void run_strand::ask_for_turn(bool never_blocks, bool& was_taken) {
     was_taken = asking.was_taken;
     throw;
   }
+  if (asking.was_dropped) {  // without a word, by an executor whose context is going
+    add_reference();
+    drop_waiting();
+    drop_reference();
+  }
 }
 
 bool run_strand::enter_here() noexcept {
@@ -80,7 +93,8 @@ bool run_strand::enter_here() noexcept {
   if (!waiting_.compare_exchange_strong(latest, &no_more, std::memory_order_acquire, std::memory_order_relaxed))
     return false;
   if (!ready_) return true;
-  end_turn();  // what was refused a turn comes first
+  add_reference();
+  const turn_here leftovers(*this);  // what was refused a turn comes first
   return false;
 }
 
@@ -91,7 +105,7 @@ void run_strand::end_turn() noexcept {
       return ask_for_turn(true, was_taken);
     } catch (...) {
       if (was_taken) std::terminate();  // by an executor that blocks though it must not: what it ran has thrown
-      run_waiting();  // for want of memory, or of an executor, in this turn
+      run_waiting();                    // for want of memory, or of an executor, in this turn
     }
   }
 }
@@ -119,13 +133,21 @@ void run_strand::add(strand_item& i, bool never_blocks) {
   }
 }
 
-// The others that have come meanwhile stay, until somebody else asks for a turn.
 void run_strand::take_back(strand_item& i) noexcept {
   take_waiting();
   strand_item** link = &ready_;
   while (*link != &i) link = &(*link)->next;
   *link = i.next;
   i.drop(i);
+  if (ready_) {  // others have come meanwhile, and were not refused
+    bool was_taken = false;
+    try {
+      return ask_for_turn(true, was_taken);
+    } catch (...) {
+      if (was_taken) return;
+      // They stay, until somebody else asks for a turn.
+    }
+  }
   strand_item* latest = &no_more;
   while (!waiting_.compare_exchange_strong(latest, nullptr, std::memory_order_release, std::memory_order_relaxed)) {
     take_waiting();

@@ -140,6 +140,13 @@ class strand_executor {
     e.kept_.track_work();
     return e;
   }
+  [[nodiscard]] strand_executor prefer(execution::outstanding_work_t::untracked_t) const
+    requires requires(Kept& k) { k.track_work(); }
+  {
+    strand_executor e = *this;
+    e.kept_.forget_work();
+    return e;
+  }
   template <class F>
   void execute(F&& f) const {
     if constexpr (never_blocks) kept_.strand().post(std::forward<F>(f));
@@ -174,6 +181,7 @@ class kept_strand {
     work_ = std::make_shared<const boost::asio::any_io_executor>(
         boost::asio::prefer(strand_->inner(), execution::outstanding_work.tracked));
   }
+  void forget_work() noexcept { work_.reset(); }
 
  private:
   run_strand* strand_;

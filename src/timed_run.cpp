@@ -30,7 +30,7 @@ std::vector<std::size_t> parents_of(const timed_run& r) {
   return parents;
 }
 
-const timed_phase* body_of(const timed_node& n) noexcept {
+const timed_phase* body_phase_of(const timed_node& n) noexcept {
   return !n.phases.empty() && n.phases.back().what == node_phase::body ? &n.phases.back() : nullptr;
 }
 
@@ -53,7 +53,7 @@ order_in_time order_in_time_of(const timed_run& r) {
   order_in_time found{std::vector<duration>(all), std::vector<std::size_t>(all, nowhere)};
   for (std::size_t i = 0; i < nodes; ++i)
     if (!r.nodes[i].phases.empty()) found.end[i] = r.nodes[i].phases.back().end;
-  const auto rank = [&](std::size_t n) { return std::tuple(found.end[n], body_of(r.nodes[n]) != nullptr, n); };
+  const auto rank = [&](std::size_t n) { return std::tuple(found.end[n], body_phase_of(r.nodes[n]) != nullptr, n); };
   std::vector<std::size_t> ahead;
   for (std::size_t i = 0; i < all; ++i)
     if (open[i] == 0) ahead.push_back(i);
@@ -172,7 +172,8 @@ timed_run task_graph::times() const {
   for (std::size_t i = 0; i < r.nodes.size(); ++i) {
     timed_node& n = r.nodes[i];
     const std::vector<timed_phase> noted = std::exchange(n.phases, {});
-    const timed_phase* const outer = parents[i] == detail::nowhere ? nullptr : detail::body_of(r.nodes[parents[i]]);
+    const timed_phase* const outer =
+        parents[i] == detail::nowhere ? nullptr : detail::body_phase_of(r.nodes[parents[i]]);
     const bool is_element = outer && r.nodes[parents[i]].kind == node_kind::map;
     std::optional<duration> made;
     if (n.is_declared || is_element) made = outer ? outer->begin : duration::zero();

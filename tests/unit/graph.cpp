@@ -403,6 +403,98 @@ TEST_CASE("a chain of a hundred thousand nodes needs no deep stack") {
 
 // --- failures
 
+// --- coroutines that follow each other without a pause: they have one frame, one after the other
+
+namespace {
+
+/// Neither default-constructible nor assignable.
+struct fixed {
+  const std::string text;
+  const std::shared_ptr<int> shared;
+};
+const ag::tool make_fixed{"make_fixed",
+    [](int x, std::shared_ptr<int> s) -> ag::task<fixed> { co_return fixed{std::to_string(x), std::move(s)}; }};
+const ag::tool read_fixed{"read_fixed", [](fixed f) -> ag::task<std::string> { co_return f.text + "!"; }};
+
+}  // namespace
+
+TEST_CASE("coroutines of all kinds of results follow each other, and a value goes after its last reader") {
+  const auto shared = std::make_shared<int>(0);
+  std::vector<long> owners;
+  const ag::tool looks{"looks", [&](std::string text) -> ag::task<int> {
+    owners.push_back(shared.use_count());
+    co_return static_cast<int>(text.size());
+  }};
+  const auto graph = built([&](ag::node<int> x, ag::node<std::shared_ptr<int>> s) {
+    auto a = read_fixed(make_fixed(work(x), s));
+    auto b = looks(a);
+    auto c = read_fixed(make_fixed(b, s));
+    return std::tuple{looks(c), c};
+  });
+  const auto [n, text] = ag::run(graph(50, shared));
+  CHECK(n == 2);
+  CHECK(text == "4!");
+  // The first time the parameter is still to be read.
+  CHECK(owners == std::vector<long>{owners.at(1) + 1, owners.at(1)});
+  CHECK(shared.use_count() == 1);
+}
+
+TEST_CASE("coroutines that fail or pause between others leave nothing behind for those") {
+  const ag::tool odd{"odd", [](int x) -> ag::task<int> {
+    if (x % 3 == 1) co_await ag::sleep_for(1us);
+    if (x % 3 == 2) throw std::runtime_error("failed " + std::to_string(x));
+    co_return 10 * x;
+  }};
+  const auto graph = built([&] {
+    std::vector<ag::node<int>> all;
+    for (int i = 0; i < 12; ++i) all.push_back(odd(i));
+    return all;
+  });
+  for (const int cap : {1, 2, 100}) {
+    auto r = ag::try_run(graph(), {.max_concurrency = cap, .on_error = ag::on_error::skip_dependents});
+    CHECK(r.failures().size() == 4);
+    for (const auto& n : r.graph().nodes()) {
+      const int i = std::stoi(n.id.substr(n.id.find('#') + 1)) - 1;
+      CHECK(n.state == (i % 3 == 2 ? node_state::failed : node_state::done));
+    }
+  }
+}
+
+TEST_CASE("calls of a body belong to its node, also where nodes have one frame after the other") {
+  const ag::tool leaf{"leaf", [](int x) { return x; }};
+  const ag::tool outer{"outer", [&](int x) -> ag::task<int> {
+    const auto [a, b] = co_await ag::gather(leaf(x), leaf(1));
+    co_return a + b;
+  }};
+  const auto graph = built([&](ag::node<int> x) { return outer(outer(outer(x))); });
+  auto r = ag::try_run(graph(0), {.max_concurrency = 1});
+  CHECK(r.value() == 3);
+  CHECK(r.peak_concurrency() == 1);
+  std::vector<std::string> parents;
+  for (const auto& n : r.graph().nodes())
+    if (n.tool == "leaf") parents.push_back(n.parent);
+  CHECK(parents == std::vector<std::string>{"outer#1", "outer#1", "outer#2", "outer#2", "outer#3", "outer#3"});
+}
+
+TEST_CASE("a result that cannot be moved to its place is a failure of its node, and the next one starts afresh") {
+  struct fragile {
+    int x = 0;
+    bool throws = false;
+    int moves = 0;
+    fragile(int v, bool t) : x(v), throws(t) {}
+    fragile(const fragile&) = default;
+    fragile(fragile&& o) : x(o.x), throws(o.throws), moves(o.moves + 1) {
+      if (throws && moves == 2) throw std::runtime_error("broke");
+    }
+  };
+  const ag::tool make{"make", [](int x) -> ag::task<fragile> { co_return fragile(x, x == 1); }};
+  const ag::tool read{"read", [](const fragile& f) { return f.x; }};
+  const auto graph = built([&] { return std::tuple{read(make(0)), read(make(1)), read(make(2))}; });
+  auto r = ag::try_run(graph(), {.on_error = ag::on_error::skip_dependents});
+  CHECK(message(r.error()) == "graph 'g' failed: make#3: broke");
+  CHECK(r.failures().size() == 1);
+}
+
 TEST_CASE("a graph_error names the graph, the node and what it threw") {
   const auto graph = built([] { return work(fails(0).id("bad")); });
   CHECK_THROWS_AS(ag::run(graph()), ag::graph_error);

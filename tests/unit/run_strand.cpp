@@ -17,12 +17,14 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+#include <functional>
 #include <future>
 #include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -47,19 +49,46 @@ class strand {
   run_strand* s_;
 };
 
-/// An executor that takes nothing while `refuses` is set.
-struct unwilling {
+/// An executor that does with what it is given as it is told.
+enum class behaviour { posts, refuses, drops, runs_it_right_there };
+struct moody {
   asio::io_context* io;
-  const bool* refuses;
+  const std::function<behaviour()>* mood;
 
   asio::execution_context& query(asio::execution::context_t) const noexcept { return *io; }
-  unwilling require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+  moody require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
   template <class F>
   void execute(F&& f) const {
-    if (*refuses) throw std::bad_alloc();
-    asio::post(*io, std::forward<F>(f));
+    switch ((*mood)()) {
+      case behaviour::posts:
+        asio::post(*io, std::forward<F>(f));
+        break;
+      case behaviour::refuses:
+        throw std::bad_alloc();
+      case behaviour::drops:
+        static_cast<void>(std::decay_t<F>(std::forward<F>(f)));
+        break;
+      case behaviour::runs_it_right_there:
+        std::decay_t<F>(std::forward<F>(f))();
+        break;
+    }
   }
-  bool operator==(const unwilling&) const noexcept = default;
+  bool operator==(const moody&) const noexcept = default;
+};
+
+/// Does something when it goes without having been called.
+class on_drop {
+ public:
+  explicit on_drop(std::function<void()> f) : f_(std::move(f)) {}
+  on_drop(on_drop&& o) noexcept : f_(std::exchange(o.f_, nullptr)) {}
+  on_drop& operator=(on_drop&&) = delete;
+  ~on_drop() {
+    if (f_) f_();
+  }
+  void operator()() { f_ = nullptr; }
+
+ private:
+  std::function<void()> f_;
 };
 
 }  // namespace
@@ -191,9 +220,14 @@ TEST_CASE("a function that throws leaves a strand that goes on") {
   io.run();
   CHECK(ran == 1);
   SECTION("also right here") {
-    asio::post(io, [&] { s->dispatch([] { throw std::runtime_error("from here"); }); });
+    bool went_on = false;
+    asio::post(io, [&] {
+      s->dispatch([] { throw std::runtime_error("from here"); });
+      went_on = true;  // as with Asio's: it comes out of `run`
+    });
     io.restart();
     CHECK_THROWS_AS(io.run(), std::runtime_error);
+    CHECK(went_on);
     s->post([&] { ++ran; });
     io.restart();
     io.run();
@@ -213,20 +247,63 @@ TEST_CASE("what waits for a turn that the context takes with it goes too") {
   CHECK(witness.use_count() == 1);
 }
 
+TEST_CASE("what is brought by something that goes with the context goes too") {
+  const auto witness = std::make_shared<int>(0);
+  const auto check = [&](auto executor_of) {
+    {
+      asio::io_context io;
+      const auto s = std::make_shared<strand>(executor_of(io));
+      // A dropped function of the strand itself, and something that goes when all services have shut down.
+      (*s)->post(on_drop([s = &*s, witness] { (*s)->post([witness] {}); }));
+      asio::post(io, on_drop([s, witness] {
+        (*s)->post([witness] {});
+        (*s)->dispatch([witness] {});
+      }));
+    }
+    CHECK(witness.use_count() == 1);
+  };
+  SECTION("an io_context") {
+    check([](asio::io_context& io) { return asio::any_io_executor(io.get_executor()); });
+  }
+  SECTION("a strand of Asio's") {
+    check([](asio::io_context& io) { return asio::any_io_executor(asio::make_strand(io)); });
+  }
+}
+
+TEST_CASE("a function may hold the last reference to its strand") {
+  asio::io_context io;
+  const auto last = [&] { return std::make_shared<strand>(io.get_executor()); };
+  bool posted = false, dispatched = false;
+  auto a = last();
+  run_strand& on_a = *a->operator->();
+  on_a.post([a = std::move(a), &posted] { posted = true; });
+  io.run();
+  CHECK(posted);
+  asio::post(io, [&] {
+    auto b = last();
+    run_strand& on_b = *b->operator->();
+    on_b.dispatch([b = std::move(b), &dispatched] { dispatched = true; });
+  });
+  io.restart();
+  io.run();
+  CHECK(dispatched);
+}
+
 TEST_CASE("a function that the executor refuses has never been there, and the strand works again") {
   asio::io_context io;
-  bool refuses = true;
-  const strand s(unwilling{&io, &refuses});
+  behaviour now = behaviour::refuses;
+  const std::function<behaviour()> mood = [&now] { return now; };
+  const strand s(moody{&io, &mood});
   const auto witness = std::make_shared<int>(0);
   std::vector<int> order;
   CHECK_THROWS_AS(s->post([witness, &order] { order.push_back(1); }), std::bad_alloc);
   CHECK(witness.use_count() == 1);
   CHECK_THROWS_AS(s->dispatch([witness, &order] { order.push_back(2); }), std::bad_alloc);
   CHECK(witness.use_count() == 1);
-  refuses = false;
+  now = behaviour::posts;
   s->post([&] {
     order.push_back(3);
-    refuses = true;  // for its next turn: what waits for that is done in this one
+    now = behaviour::refuses;  // its next turn: what waits for that is done in this one
     s->post([&] { order.push_back(5); });
     order.push_back(4);
   });
@@ -235,13 +312,84 @@ TEST_CASE("a function that the executor refuses has never been there, and the st
   CHECK_FALSE(s->is_here());
 }
 
+TEST_CASE("what comes while another function is refused runs, before all that comes later") {
+  asio::io_context io;
+  std::vector<int> order;
+  int asked = 0;
+  int refused = 1;
+  std::optional<strand> s;
+  const std::function<behaviour()> mood = [&] {
+    if (++asked == 1) (*s)->post([&] { order.push_back(2); });  // as another thread would
+    return asked <= refused ? behaviour::refuses : behaviour::posts;
+  };
+  s.emplace(moody{&io, &mood});
+  SECTION("by itself") {}
+  SECTION("when somebody else asks, if it is refused as well") { refused = 2; }
+  CHECK_THROWS_AS((*s)->post([&] { order.push_back(1); }), std::bad_alloc);
+  io.run();
+  io.restart();
+  (*s)->dispatch([&] { order.push_back(3); });
+  io.run();
+  CHECK(order == std::vector{2, 3});
+}
+
+TEST_CASE("what is never asked for again goes with its strand") {
+  asio::io_context io;
+  const auto witness = std::make_shared<int>(0);
+  int asked = 0;
+  std::optional<strand> s;
+  const std::function<behaviour()> mood = [&] {
+    if (++asked == 1) (*s)->post([witness] {});
+    return behaviour::refuses;
+  };
+  s.emplace(moody{&io, &mood});
+  CHECK_THROWS_AS((*s)->post([] {}), std::bad_alloc);
+  CHECK(witness.use_count() == 2);
+  s.reset();
+  CHECK(witness.use_count() == 1);
+}
+
+TEST_CASE("what the executor drops without a word goes, and the strand works again") {
+  asio::io_context io;
+  behaviour now = behaviour::drops;
+  const std::function<behaviour()> mood = [&now] { return now; };
+  const strand s(moody{&io, &mood});
+  const auto witness = std::make_shared<int>(0);
+  s->post([witness] { FAIL("it was dropped"); });
+  s->dispatch([witness] { FAIL("it was dropped"); });
+  CHECK(witness.use_count() == 1);
+  now = behaviour::posts;
+  bool ran = false;
+  s->post([&] { ran = true; });
+  io.run();
+  CHECK(ran);
+}
+
+TEST_CASE("an executor may run a function right where it is brought, and let its exception out") {
+  asio::io_context io;
+  behaviour now = behaviour::runs_it_right_there;
+  const std::function<behaviour()> mood = [&now] { return now; };
+  const strand s(moody{&io, &mood});
+  int ran = 0;
+  s->dispatch([&] { ++ran; });
+  CHECK(ran == 1);
+  CHECK_THROWS_AS(s->dispatch([&]() -> void {
+    ++ran;
+    throw std::runtime_error("from right there");
+  }),
+      std::runtime_error);
+  CHECK(ran == 2);
+  CHECK_FALSE(s->is_here());
+  s->dispatch([&] { ++ran; });
+  CHECK(ran == 3);
+}
+
 // --- as the executor of a run
 
 namespace {
 
-const ag::graph_fn give_executor{"give_executor", []() -> ag::task<asio::any_io_executor> {
-  co_return co_await asio::this_coro::executor;
-}};
+const ag::graph_fn give_executor{
+    "give_executor", []() -> ag::task<asio::any_io_executor> { co_return co_await asio::this_coro::executor; }};
 
 asio::any_io_executor executor_of_a_run(asio::io_context& io) {
   auto ended = ag::run_async(io, give_executor(), {}, asio::use_future);
@@ -269,6 +417,19 @@ TEST_CASE("the executor of a run may be used when the run is over") {
   CHECK(order == std::vector{1, 2, 3});
 }
 
+TEST_CASE("the executor of a run that must not block runs nothing inside") {
+  asio::io_context io;
+  const asio::any_io_executor ex = executor_of_a_run(io);
+  const asio::any_io_executor later = asio::require(ex, asio::execution::blocking.never);
+  bool ran = false;
+  asio::post(ex, [&] {
+    later.execute([&] { ran = true; });
+    CHECK_FALSE(ran);
+  });
+  io.run();
+  CHECK(ran);
+}
+
 TEST_CASE("work that is tracked on the executor of a run keeps the context running") {
   asio::io_context io;
   const asio::any_io_executor ex = executor_of_a_run(io);
@@ -277,7 +438,8 @@ TEST_CASE("work that is tracked on the executor of a run keeps the context runni
   const asio::any_io_executor as_busy = busy;
   CHECK(io.poll() == 0);
   CHECK_FALSE(io.stopped());
-  busy = ex;
+  busy = asio::prefer(busy, asio::execution::outstanding_work.untracked);
+  CHECK(busy == ex);
   CHECK(io.poll() == 0);
   CHECK_FALSE(io.stopped());
   SECTION("also by a coroutine that waits for another thread") {

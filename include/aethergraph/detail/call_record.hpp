@@ -29,6 +29,10 @@ struct body_frame final : in_flight, call_state, resulting<R> {
     made_in = outer.steps;
     parent = this;
     ::new (&body) calling_body;
+  }
+
+  /// True: it has ended.
+  bool start(promise_value<R>& p) noexcept {
     on_body_end = [](body_operation& op) noexcept {
       auto& self = static_cast<body_frame&>(op);
       self.executor.note_ended(self.entry, self.error());
@@ -41,17 +45,13 @@ struct body_frame final : in_flight, call_state, resulting<R> {
       end_frame<R>(self, self);
       owner.wake();
     };
-  }
-
-  /// True: it has ended.
-  bool start(promise_value<R>& p) noexcept {
     number = executor.number_of(entry);
     if (made_in) steps = ::new (&body.steps) sequence{.within = number};
     p.outcome = &this->outcome;
     return start_body(p, *this, executor.home());
   }
   void forget_value() noexcept {
-    if constexpr (!is_bytes<regular<R>>) this->outcome = result<R>();
+    if constexpr (!is_bytes<regular<R>>) this->outcome.fail(nullptr);
   }
 };
 

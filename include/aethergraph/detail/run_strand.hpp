@@ -51,7 +51,7 @@ class run_strand {
       add_reference();
       const turn_here my_turn(*this);
       std::decay_t<F> here(std::forward<F>(f));
-      here();
+      inner_io_->execute([&here] { here(); });  // what it throws comes out of the context's `run`, not of this
     } else {
       add(function<std::decay_t<F>>::make(std::forward<F>(f)), false);
     }
@@ -101,7 +101,9 @@ class run_strand {
 
     const run_strand& strand;
     const doing what;
-    bool was_taken = false;  // the turn that was asked for: right inside the question
+    // Of the turn that was asked for, right inside the question:
+    bool was_taken = false;
+    bool was_dropped = false;
     mark* const outer;
 
     mark(const run_strand& s, doing d) noexcept;
@@ -131,7 +133,7 @@ class run_strand {
   };
   class turn;
 
-  ~run_strand() = default;
+  ~run_strand();
 
   /// True: the turn is the caller's.
   [[nodiscard]] bool enter_here() noexcept;

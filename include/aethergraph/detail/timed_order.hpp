@@ -16,7 +16,7 @@ inline constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 [[nodiscard]] std::vector<std::size_t> parents_of(const timed_run& r);
 
 /// When the last attempt of its body started, or null.
-[[nodiscard]] const timed_phase* body_of(const timed_node& n) noexcept;
+[[nodiscard]] const timed_phase* body_phase_of(const timed_node& n) noexcept;
 
 /// Of each node and join, when it ended, and the node that ended last of all that it comes after.
 // Those of equal end: one whose body ran before one that never started, then the later one.
