@@ -444,7 +444,8 @@ TEST_CASE("work that is tracked on the executor of a run keeps the context runni
   CHECK_FALSE(io.stopped());
   SECTION("also by a coroutine that waits for another thread") {
     bool went_on = false;
-    asio::steady_timer never(asio::system_executor(), asio::steady_timer::time_point::max());
+    asio::thread_pool pool(1);
+    asio::steady_timer never(pool, asio::steady_timer::time_point::max());
     asio::co_spawn(ex, [&]() -> asio::awaitable<void> {
       boost::system::error_code ec;
       co_await never.async_wait(asio::redirect_error(asio::use_awaitable, ec));
@@ -452,7 +453,9 @@ TEST_CASE("work that is tracked on the executor of a run keeps the context runni
     }, asio::detached);
     while (io.poll() > 0) {
     }
+    CHECK_FALSE(io.stopped());
     never.cancel();
     while (!went_on) io.run_one();
+    pool.join();
   }
 }
