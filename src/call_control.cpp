@@ -198,7 +198,7 @@ void call_control::acquire() noexcept {
       if (!uses_callers_permits_) {
         if (std::exception_ptr e = check_pools()) return end_with(std::move(e));
         pool_wait_.home = &home();
-        static_cast<void>(home().executor());  // what may be woken from another thread needs one
+        home().make_executor();
         if (!controls_.pool->take_or_wait(pool_wait_)) {
           give_slot_back();
           return wait(step::pool, node_phase::pool, "permits of a resource_pool");

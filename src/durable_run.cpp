@@ -81,7 +81,7 @@ void journal_event::note_stopped() noexcept {
 
 durable_run::durable_run(run_state& root, loop& home, run_store& store, const durable_claim& claim)
     : root_(root), home_(home), id_(root.options().run_id) {
-  static_cast<void>(home.executor());  // what is woken from another thread needs one
+  home.make_executor();
   std::string arguments = claim.arguments;
   redact(root.name(), arguments);
   const run_claim whole{

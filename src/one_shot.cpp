@@ -74,7 +74,7 @@ bool one_shot_wait::start(one_shot& s, const char* what, environment& e, receive
     self.home->make_ready(self);
   };
   try {
-    static_cast<void>(home->executor());  // what may be woken from another thread needs one
+    home->make_executor();
     if (!s.add(*this)) return true;
   } catch (...) {
     error_ = std::current_exception();

@@ -115,7 +115,7 @@ bool queue_wait::start(environment& e, receiver& r) noexcept {
     if (!is_on_its_way) self.scope_->home().make_ready(self);
   };
   try {
-    static_cast<void>(scope_->home().executor());  // what may be woken from another thread needs one
+    scope_->home().make_executor();
     if (durable_run* const d = scope_->run().durable())
       recorded_ = d->make_grant(e, what().what, [](void* op, bool is_replayed) noexcept {
         auto& self = *static_cast<queue_wait*>(op);

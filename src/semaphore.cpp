@@ -84,7 +84,7 @@ bool acquire_operation::start(environment& e, receiver& r) noexcept {
     self.home->make_ready(self);
   };
   try {
-    static_cast<void>(home->executor());  // what may be woken from another thread needs one
+    home->make_executor();
     if (durable_run* const d = scope_->run().durable())
       recorded_ = d->make_grant(e, "a semaphore", [](void* op, bool is_replayed) noexcept {
         auto& self = *static_cast<acquire_operation*>(op);

@@ -19,7 +19,7 @@ void asio_wait::enter(environment& e, receiver& r) {
   deliver_requests();
   scope_->add_wait(*this, "an operation of Asio's", e.current_call);
   home().foreign_started();
-  static_cast<void>(home().executor());  // made here, not by whichever thread completes
+  home().make_executor();
 }
 
 void asio_wait::deliver_requests() noexcept {

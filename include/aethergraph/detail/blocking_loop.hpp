@@ -17,6 +17,7 @@ class blocking_loop : public loop {
   void drive(run_state& root, const bool& is_finished);
 
   boost::asio::any_io_executor executor() final;
+  void make_executor() final { events(); }
   bool is_on_strand() const noexcept final;
   void wake_from_crew() noexcept final;
 

@@ -167,6 +167,9 @@ class loop {
   // --- the executor
   /// The executor that runs this loop's steps and nothing else at the same time.
   [[nodiscard]] virtual boost::asio::any_io_executor executor() = 0;
+  /// Makes it, where that waits until it is asked for: in a step, before anything waits that another thread may wake.
+  /// Errors: `std::bad_alloc`.
+  virtual void make_executor() {}
   /// The same for handlers, of which Asio makes and drops many copies: cheaper. It keeps the loop, and so the event
   /// loop.
   [[nodiscard]] virtual boost::asio::any_io_executor handler_executor() { return executor(); }
