@@ -9,7 +9,6 @@ namespace aethergraph {
 
 namespace {
 std::chrono::system_clock::time_point now() { return std::chrono::system_clock::now(); }
-bool has_ended(run_status s) { return s != run_status::running && s != run_status::parked; }
 }  // namespace
 
 struct memory_store::run {

@@ -94,8 +94,6 @@ template <class T>
   return phases;
 }
 
-[[nodiscard]] bool has_ended(run_status s) noexcept { return s != run_status::running && s != run_status::parked; }
-
 // The columns of a run, as `read_run` takes them.
 #define AETHERGRAPH_RUN                                                                                            \
   "select r.number, r.id, d.program, d.version, d.arguments, d.structure, r.status, d.outcome, r.owner, r.epoch, " \

@@ -53,6 +53,8 @@ enum class run_status : unsigned char {
 };
 /// "running", "parked", …
 [[nodiscard]] std::string_view to_string(run_status s) noexcept;
+/// Whether it is over for good: done, failed or cancelled.
+[[nodiscard]] constexpr bool has_ended(run_status s) noexcept { return s >= run_status::done; }
 
 /// What a store knows of a run besides its facts. Texts named JSON are such.
 struct stored_run {

@@ -55,8 +55,6 @@ void flush() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw error("what was to be printed cannot be written");
 }
 
-bool has_ended(run_status s) noexcept { return s != run_status::running && s != run_status::parked; }
-
 std::vector<question> open_questions(run_store& store, const std::string& run = {}) {
   std::vector<question> all = store.questions(run);
   std::erase_if(all, [](const question& q) { return q.answer.has_value(); });
