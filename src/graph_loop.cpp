@@ -142,41 +142,6 @@ void graph_executor::go_on(std::uint32_t e, std::uint8_t kind, Call call) noexce
   has_slot_ = true;
 }
 
-void graph_executor::call_returned_beside(std::uint32_t e) noexcept {
-  state_[e] = static_cast<std::uint8_t>(node_state::done);
-  // If only this graph waits for a slot, its next call may have this one.
-  scheduler& slots = run().slots;
-  if (slots.is_first(ticket_)) {
-    slots.leave(ticket_);
-    is_queued_ = false;
-    has_slot_ = true;
-  } else {
-    give_slot_back();
-  }
-  entry_done(e);
-  run_ready_beside();
-}
-
-// As `run_ready`, but starts only what goes to workers. For everything else the strand is called.
-void graph_executor::run_ready_beside() noexcept {
-  while (!is_scheduled_) {
-    if (scope_.is_stopped() || !ready_.empty()) return schedule();
-    if (ready_calls_.empty()) {
-      if (std::exchange(has_slot_, false)) give_slot_back();
-      if (is_over()) schedule();
-      return;
-    }
-    const std::uint32_t first = ready_calls_.first();
-    const std::uint32_t e = rank_ ? plan_->by_rank[first] : first;
-    if (!calls_directly(e)) return schedule();
-    if (!take_slot()) return;
-    ready_calls_.take_first();
-    state_[e] |= entry_state::is_handed_out;
-    const plan_entry& here = plan_->entries[e];
-    here.ops->start(*this, e, here.record);
-  }
-}
-
 void graph_executor::wait_for_slot() noexcept {
   is_queued_ = true;
   const int priority = rank_ ? plan_->entries[plan_->by_rank[ready_calls_.first()]].tool->priority : 0;

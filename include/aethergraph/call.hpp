@@ -1,7 +1,6 @@
 // call: one calling of a tool, before and while it runs.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -9,11 +8,13 @@
 #include <utility>
 
 #include "aethergraph/context.hpp"
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/call_control.hpp"
 #include "aethergraph/detail/codec_ops.hpp"
 #include "aethergraph/detail/crew.hpp"
 #include "aethergraph/detail/immediate.hpp"
 #include "aethergraph/detail/signature.hpp"
+#include "aethergraph/detail/worker_body.hpp"
 #include "aethergraph/node.hpp"
 #include "aethergraph/use_task.hpp"
 
@@ -171,15 +172,17 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
       if (has_slot) release(home_loop());
       return true;
     }
-    on_body_end = [](body_operation& op) noexcept {
-      static_cast<operation&>(op).home_loop().make_ready(op, [](ready_item& i) noexcept {
-        auto& self = static_cast<operation&>(i);
-        if (self.promise) std::exchange(self.promise, nullptr)->handle().destroy();
-        self.control->body_ended();
-      });
-    };
+    on_body_end = &attempt_ended;
     control->begin(has_slot);
     return false;
+  }
+  static void attempt_ended(body_operation& op) noexcept {
+    static_cast<operation&>(op).home_loop().make_ready(op, &finish_attempt);
+  }
+  static void finish_attempt(ready_item& i) noexcept {
+    auto& self = static_cast<operation&>(i);
+    if (self.promise) std::exchange(self.promise, nullptr)->handle().destroy();
+    self.control->body_ended();
   }
   [[nodiscard]] loop& home_loop() const noexcept { return cancellation->home(); }
   bool start_with_slot(loop& l) noexcept {
@@ -235,27 +238,29 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   raw invoke(bool keeps_arguments) {
     if constexpr ((is_copyable<Args> && ...))
       if (keeps_arguments) [[unlikely]]
-        return std::apply([this](const Args&... a) -> raw { return invoke_with(Args(a)...); }, call_.arguments_);
-    return std::apply([this](Args&... a) -> raw { return invoke_with(std::move(a)...); }, call_.arguments_);
+        return apply_to(call_.arguments_, [this](const Args&... a) -> raw { return invoke_with(Args(a)...); });
+    return apply_to(call_.arguments_, [this](Args&... a) -> raw { return invoke_with(std::move(a)...); });
   }
   raw invoke_with(Args&&... a) {
     if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);
     else return (*call_.callable_)(std::move(a)...);
   }
-  static constexpr attempt_hooks hooks{[](call_state& c, bool keeps_arguments) noexcept {
-    auto& self = static_cast<operation&>(c);
-    return self.run_attempt(self.home_loop(), keeps_arguments);
-  }, [](call_state& c) noexcept -> const std::exception_ptr& { return static_cast<operation&>(c).outcome.error(); },
-      [](call_state& c, std::exception_ptr e) noexcept { static_cast<operation&>(c).outcome.fail(std::move(e)); },
-      [](call_state& c) noexcept { static_cast<operation&>(c).note_end(); }, [](call_state& c) {
-    return encode_compared(static_cast<operation&>(c).call_.arguments_);
-  }, &codec_of_result<R>, [](call_state& c) {
+  static operation& of(call_state& c) noexcept { return static_cast<operation&>(c); }
+  static bool run_body_again(call_state& c, bool keeps_arguments) noexcept {
+    return of(c).run_attempt(of(c).home_loop(), keeps_arguments);
+  }
+  static const std::exception_ptr& error_of(call_state& c) noexcept { return of(c).outcome.error(); }
+  static void fail_with(call_state& c, std::exception_ptr e) noexcept { of(c).outcome.fail(std::move(e)); }
+  static void note_end_of(call_state& c) noexcept { of(c).note_end(); }
+  static std::string arguments_of(call_state& c) { return encode_compared(of(c).call_.arguments_); }
+  static std::string value_of(call_state& c) {
     const codec_ops& codec = *codec_of_result<R>();
     if constexpr (std::is_void_v<R>) return codec.encode(nullptr);
-    else return codec.encode(std::addressof(static_cast<operation&>(c).outcome.value()));
-  }, [](call_state& c, std::string_view json) {
-    codec_of_result<R>()->decode(json, &static_cast<operation&>(c).outcome);
-  }};
+    else return codec.encode(std::addressof(of(c).outcome.value()));
+  }
+  static void restore(call_state& c, std::string_view json) { codec_of_result<R>()->decode(json, &of(c).outcome); }
+  static constexpr attempt_hooks hooks{
+      &run_body_again, &error_of, &fail_with, &note_end_of, &arguments_of, &codec_of_result<R>, &value_of, &restore};
 
   void fail_at_once() noexcept {
     const tool_info& tool = *call_.info_;
@@ -304,7 +309,7 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   }
 
   void start_on_worker(loop& l, bool keeps_arguments) {
-    worker_ = std::make_unique<worker_body>(*this, keeps_arguments);
+    worker_ = std::make_unique<worker_body>(*this, keeps_arguments, &run_on_worker);
     if constexpr (traits::wants_context) {
       worker_->may_wait_for_stop = true;
       context_.worker_stop_ = &worker_->stop_flag;
@@ -312,44 +317,17 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
     l.workers().start(*worker_);
     cancellation->add_wait(*worker_, on_worker_thread, this);
   }
-
-  /// A body that is a plain function on a worker thread. To be asked to stop is no end: it looks at the flag, and is
-  /// awaited.
-  struct worker_body : crew_job, cancellable_wait {
-    worker_body(operation& o, bool keeps) noexcept : owner(o), keeps_arguments(keeps) {
-      execute = [](crew_job& j) noexcept {
-        auto& self = static_cast<worker_body&>(j);
-        self.owner.run_on_worker(self.keeps_arguments);
-        return false;  // what comes next may be code of the user's
-      };
-      on_ready = [](ready_item& i) noexcept {
-        auto& self = static_cast<worker_body&>(static_cast<crew_job&>(i));
-        call_state& c = self.owner;
-        c.cancellation->remove_wait(self);
-        c.on_body_end(c);
-      };
-      on_cancel = [](cancellable_wait& w) noexcept {
-        // relaxed: only the flag matters; results come back by way of the inbox
-        static_cast<worker_body&>(w).stop_flag.store(true, std::memory_order_relaxed);
-      };
-    }
-    operation& owner;
-    const bool keeps_arguments;
-    std::atomic<bool> stop_flag = false;
-
-    static void* operator new(std::size_t size) { return allocate_frame(size); }
-    static void operator delete(void* p, std::size_t size) noexcept { free_frame(p, size); }
-  };
-  void run_on_worker(bool keeps_arguments) noexcept {
+  static void run_on_worker(call_state& c, bool keeps_arguments) noexcept {
+    auto& self = static_cast<operation&>(c);
     try {
       if constexpr (std::is_void_v<R>) {
-        invoke(keeps_arguments);
-        this->outcome.emplace();
+        self.invoke(keeps_arguments);
+        self.outcome.emplace();
       } else {
-        this->outcome.emplace(invoke(keeps_arguments));
+        self.outcome.emplace(self.invoke(keeps_arguments));
       }
     } catch (...) {
-      this->outcome.fail(std::current_exception());
+      self.outcome.fail(std::current_exception());
     }
   }
   using worker_if_plain =

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/children.hpp"
 
 namespace aethergraph {
@@ -106,19 +107,19 @@ class operation<gather_pack<Mode, A...>> : public gather_scope<Mode> {
   using result_type = std::tuple<gathered_t<Mode, child_t<A>>...>;
 
   explicit operation(gather_pack<Mode, A...>& g)
-      : children_(std::apply([](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); }, g.awaited_)) {}
+      : children_(apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
 
   bool start(environment& e, receiver& r) noexcept {
     this->open(e, r, sizeof...(A));
-    std::apply([this](child_t<A>&... c) {
+    apply_to(children_, [this](child_t<A>&... c) {
       std::size_t index = 0;
       (this->start_child(c, index++), ...);
-    }, children_);
+    });
     return this->close_if_ended();
   }
   result_type take() {
     if (this->error()) std::rethrow_exception(this->error());
-    return std::apply([](child_t<A>&... c) { return result_type{take_gathered<Mode>(c)...}; }, children_);
+    return apply_to(children_, [](child_t<A>&... c) { return result_type{take_gathered<Mode>(c)...}; });
   }
 
  private:

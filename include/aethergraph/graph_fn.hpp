@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aethergraph/context.hpp"
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/run_operation.hpp"
 #include "aethergraph/detail/signature.hpp"
 #include "aethergraph/node.hpp"
@@ -102,11 +103,11 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
                 ? "this invocation was made while a graph was traced, so it is a node of that graph and cannot be run"
                 : "this invocation was run before; an invocation can be run once");
       context_.surroundings_ = run_;
-      task<R> t = std::apply([this](Args&... a) -> task<R> {
+      task<R> t = apply_to(invocation_.arguments_, [this](Args&... a) -> task<R> {
         const F& body = invocation_.definition_->body;
         if constexpr (callable_traits<F>::wants_context) return body(context_, std::move(a)...);
         else return body(std::move(a)...);
-      }, invocation_.arguments_);
+      });
       if (!t.promise_) throw error("the function of a graph_fn returned a task that was awaited before");
       auto& p = *std::exchange(t.promise_, nullptr);
       p.outcome = &this->outcome;
@@ -175,9 +176,9 @@ class graph_fn_base<F, R(Args...)> {
   friend const tool_info& tool_info_of(const graph_fn_base& f) noexcept { return *f.definition_->info; }
   template <boundary_names... Names>
   graph_fn_base(std::string_view name, F f, const graph_fn_options& o, Names... names)
-      : definition_(std::make_shared<const agent_definition<F>>(agent_definition<F>{
+      : definition_(new agent_definition<F>{
             intern_tool(name, {.version = o.version}, boundary(sizeof...(Args), parts_of<R>, std::move(names)...)),
-            o.max_concurrency, std::move(f)})) {}
+            o.max_concurrency, std::move(f)}) {}
 
  private:
   std::shared_ptr<const agent_definition<F>> definition_;

@@ -238,7 +238,7 @@ class graphify_base<F, R, list<All...>, list<Plain...>, list<Inputs...>> {
   graphify_base(std::string_view name, F f, const graph_fn_options& o, Names... names)
       : info_(intern_graph(name, o, boundary(sizeof...(All), 0, std::move(names)...))),
         max_concurrency_(o.max_concurrency),
-        body_(std::make_shared<const F>(std::move(f))) {}
+        body_(std::move(f)) {}
 
  private:
   /// How many of the parameters before the I-th are nodes, and how many are not.
@@ -310,7 +310,7 @@ class graphify_base<F, R, list<All...>, list<Plain...>, list<Inputs...>> {
 
   const tool_info* info_;
   std::optional<int> max_concurrency_;
-  std::shared_ptr<const F> body_;
+  [[no_unique_address]] kept_callable<F> body_;
 };
 
 template <class F>

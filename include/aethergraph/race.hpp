@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/children.hpp"
 
 namespace aethergraph {
@@ -108,14 +109,14 @@ class operation<race_awaitable<A...>> : public race_scope {
   using result_type = std::variant<regular<await_result_t<A>>...>;
 
   explicit operation(race_awaitable<A...>& g)
-      : children_(std::apply([](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); }, g.awaited_)) {}
+      : children_(apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
 
   bool start(environment& e, receiver& r) noexcept {
     this->open(e, r);
-    std::apply([this](child_t<A>&... c) {
+    apply_to(children_, [this](child_t<A>&... c) {
       std::size_t index = 0;
       (this->start_child(c, index++), ...);
-    }, children_);
+    });
     return this->close_if_ended();
   }
   result_type take() {

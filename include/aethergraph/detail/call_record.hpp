@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "aethergraph/call.hpp"
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/records.hpp"
 
 namespace aethergraph::detail {
@@ -33,18 +34,8 @@ struct body_frame final : in_flight, call_state, resulting<R> {
 
   /// True: it has ended.
   bool start(promise_value<R>& p) noexcept {
-    on_body_end = [](body_operation& op) noexcept {
-      auto& self = static_cast<body_frame&>(op);
-      self.executor.note_ended(self.entry, self.error());
-      self.executor.give_slot_back();
-      self.executor.home().make_ready(op, &body_operation::finish);
-    };
-    on_done = [](receiver& r) noexcept {
-      auto& self = static_cast<body_frame&>(r);
-      graph_executor& owner = self.executor;
-      end_frame<R>(self, self);
-      owner.wake();
-    };
+    on_body_end = &body_ended;
+    on_done = &end_and_go_on;
     number = executor.number_of(entry);
     if (made_in) steps = ::new (&body.steps) sequence{.within = number};
     p.outcome = &this->outcome;
@@ -52,6 +43,20 @@ struct body_frame final : in_flight, call_state, resulting<R> {
   }
   void forget_value() noexcept {
     if constexpr (!is_bytes<regular<R>>) this->outcome.fail(nullptr);
+  }
+
+ private:
+  static void body_ended(body_operation& op) noexcept {
+    auto& self = static_cast<body_frame&>(op);
+    self.executor.note_ended(self.entry, self.error());
+    self.executor.give_slot_back();
+    self.executor.home().make_ready(op, &body_operation::finish);
+  }
+  static void end_and_go_on(receiver& r) noexcept {
+    auto& self = static_cast<body_frame&>(r);
+    graph_executor& owner = self.executor;
+    end_frame<R>(self, self);
+    owner.wake();
   }
 };
 
@@ -72,13 +77,13 @@ struct call_record<R(Args...), F, Kept...> {
   std::tuple<Kept...> arguments;
 
   void visit(ref_visitor& v) const {
-    std::apply([&](const Kept&... k) {
+    apply_to(arguments, [&](const Kept&... k) {
       std::uint32_t parameter = 0;
       (visit_argument(k, v, parameter++), ...);
-    }, arguments);
+    });
   }
   call_record translated(const translation& t) const {
-    return std::apply([&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; }, arguments);
+    return apply_to(arguments, [&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; });
   }
 
   /// What the executor does not call right there.
@@ -97,13 +102,12 @@ struct call_record<R(Args...), F, Kept...> {
  private:
   [[gnu::noinline]] void start_otherwise(graph_executor& ex, std::uint32_t e) const noexcept {
     if constexpr (is_direct)
-      if (ex.calls_directly(e)) return call_on_worker(ex, e);
+      if (ex.calls_directly(e)) return ex.call_on_worker(e);
     operation_frame<call_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<call_type>>(e, [&] {
-        return std::apply([&](const Kept&... k) {
-          return call_type(ex.entry_at(e).tool, callable, take_as<Args>(k, ex)...);
-        }, arguments);
+        return apply_to(arguments,
+            [&](const Kept&... k) { return call_type(ex.entry_at(e).tool, callable, take_as<Args>(k, ex)...); });
       });
     } catch (...) {
       ex.node_starts(e);
@@ -128,7 +132,7 @@ struct call_record<R(Args...), F, Kept...> {
   }
   template <class... Parameter>
   static raw invoke(const F& f, const std::tuple<Kept...>& arguments, graph_executor& ex, list<Parameter...>) {
-    return std::apply([&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); }, arguments);
+    return apply_to(arguments, [&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); });
   }
 
   bool run_body(graph_executor& ex, std::uint32_t e) const noexcept {
@@ -156,55 +160,6 @@ struct call_record<R(Args...), F, Kept...> {
     if (frame) frame->destroy(*frame);
     ex.call_failed(e, failure);
     return false;
-  }
-
-  /// One such call on a worker thread.
-  struct worker_frame final : in_flight, crew_job {
-    worker_frame(graph_executor& ex, std::uint32_t e, const call_record& r) noexcept : in_flight(ex, e), record(r) {
-      execute = [](crew_job& j) noexcept {
-        auto& self = static_cast<worker_frame&>(j);
-        if (self.executor.must_workers_stop()) return false;
-        try {
-          self.record.make_value(self.executor, self.entry);
-          self.has_returned = true;
-        } catch (...) {
-          self.failure = std::current_exception();
-        }
-        return self.has_returned && !self.executor.is_watched();
-      };
-      settle = [](crew_job& j) noexcept {
-        auto& self = static_cast<worker_frame&>(j);
-        graph_executor& owner = self.executor;
-        const std::uint32_t done = self.entry;
-        owner.drop_frame(self);
-        owner.call_returned_beside(done);
-      };
-      on_ready = [](ready_item& i) noexcept {
-        auto& self = static_cast<worker_frame&>(static_cast<crew_job&>(i));
-        graph_executor& owner = self.executor;
-        const std::uint32_t ended = self.entry;
-        const bool is_done = self.has_returned;
-        const std::exception_ptr why = self.failure ? self.failure : owner.surroundings().stop_error();
-        owner.drop_frame(self);
-        if (is_done) owner.call_returned(ended);
-        else owner.call_failed(ended, why);
-        owner.wake();
-      };
-    }
-    const call_record& record;
-    std::exception_ptr failure;
-    bool has_returned = false;
-  };
-  void call_on_worker(graph_executor& ex, std::uint32_t e) const noexcept {
-    ex.node_starts(e);
-    worker_frame* frame = nullptr;
-    try {
-      frame = &ex.template add_frame<worker_frame>(e, *this);
-      ex.workers()->start(*frame);
-    } catch (...) {
-      if (frame) ex.drop_frame(*frame);
-      ex.call_failed(e, std::current_exception());
-    }
   }
 };
 template <class R, class... Args, class F, class... Kept>
@@ -256,9 +211,9 @@ traced_value record_call(
     trace& t, const tool_info& tool, const kept_callable<F>& callable, const std::tuple<Args...>& arguments) {
   if (!tool.problem.empty()) throw option_error(tool.problem);
   if constexpr ((is_copyable<Args> && ...)) {
-    return t.value(t.add(&tool, std::apply([&](const Args&... a) {
+    return t.value(t.add(&tool, apply_to(arguments, [&](const Args&... a) {
       return call_record<R(Args...), F, kept_literal<Args>...>{callable, {kept_literal<Args>{a}...}};
-    }, arguments)));
+    })));
   } else {
     refuse_literal(tool.name);
   }

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <typeinfo>
 
+#include "aethergraph/detail/apply.hpp"
+
 namespace aethergraph::detail {
 
 /// The codec of one type, without the type.
@@ -54,7 +56,7 @@ template <class... T>
     if (json.size() > 1) json += ',';
     json += ops ? ops->encode(value) : "null";
   };
-  std::apply([&](const T&... a) { (add(find_codec_ops<compared<T>>(), &a), ...); }, arguments);
+  apply_to(arguments, [&](const T&... a) { (add(find_codec_ops<compared<T>>(), &a), ...); });
   json += ']';
   return json;
 }

@@ -117,6 +117,8 @@ class graph_executor : public declared_nodes, ready_item {
     return workers_wait_.stop_flag.load(std::memory_order_relaxed);  // relaxed: only the flag matters
   }
   [[nodiscard]] bool is_watched() const noexcept { return is_watched_; }
+  /// Starts a call of a plain function, which has a slot, on one of them.
+  void call_on_worker(std::uint32_t e) noexcept;
   /// A call has returned on a worker thread. Between two steps, on any thread.
   void call_returned_beside(std::uint32_t e) noexcept;
   /// Whether something was asked to stop; what computes for long asks.

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/graph_executor.hpp"
 #include "aethergraph/detail/records.hpp"
 #include "aethergraph/detail/run_operation.hpp"
@@ -47,7 +48,7 @@ void for_each_leaf(const Kept& k, Fn&& fn) {
   } else if constexpr (requires { k.all.begin(); }) {
     for (const auto& e : k.all) for_each_leaf(e, fn);
   } else {
-    std::apply([&](const auto&... e) { (for_each_leaf(e, fn), ...); }, k.all);
+    apply_to(k.all, [&](const auto&... e) { (for_each_leaf(e, fn), ...); });
   }
 }
 
@@ -71,7 +72,7 @@ std::shared_ptr<const graph_definition<R>> make_definition(trace& t, std::option
   if (names != 0 && names != count_results(r->kept) && names != parts_of<R>)
     refuse_output_names(p, count_results(r->kept));
 
-  auto d = std::make_shared<graph_definition<R>>();
+  std::shared_ptr<graph_definition<R>> d(new graph_definition<R>);  // not make_shared, which takes longer to compile
   d->max_concurrency = cap;
   d->take = [](graph_executor& ex, const void* result_record, result<R>& out) {
     const kept& k = static_cast<const record*>(result_record)->kept;
@@ -84,9 +85,9 @@ std::shared_ptr<const graph_definition<R>> make_definition(trace& t, std::option
       using T = typename std::remove_cvref_t<decltype(k)>::type;
       partial_output o{typeid(T), nullptr};
       if constexpr (requires { k.ref; }) {
-        if (ex.has_value(k.ref)) o.value = std::make_shared<T>(k.take(ex));
+        if (ex.has_value(k.ref)) o.value.reset(new T(k.take(ex)));
       } else {
-        o.value = std::make_shared<T>(k.value);
+        o.value.reset(new T(k.value));
       }
       out.push_back(std::move(o));
     });

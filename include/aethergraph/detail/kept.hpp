@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/trace.hpp"
 
 namespace aethergraph::detail {
@@ -157,18 +158,18 @@ struct kept_parts {
 
   template <class Fn>
   void visit(Fn&& fn) const {
-    std::apply([&](const Element&... e) { (e.visit(fn), ...); }, all);
+    apply_to(all, [&](const Element&... e) { (e.visit(fn), ...); });
   }
   kept_parts translated(const translation& t) const {
-    return std::apply([&](const Element&... e) { return kept_parts{{e.translated(t)...}}; }, all);
+    return apply_to(all, [&](const Element&... e) { return kept_parts{{e.translated(t)...}}; });
   }
   template <class Fn>
   void for_each(Fn&& fn) const {
-    std::apply([&](const Element&... e) { (fn(e), ...); }, all);
+    apply_to(all, [&](const Element&... e) { (fn(e), ...); });
   }
   template <class Values>
   T take(Values& v) const {
-    return std::apply([&](const Element&... e) { return T{e.take(v)...}; }, all);
+    return apply_to(all, [&](const Element&... e) { return T{e.take(v)...}; });
   }
 };
 
@@ -229,9 +230,8 @@ template <class... X>
   requires(mentions_node<X> || ...)
 struct keeper<std::tuple<X...>> {
   static auto keep(const std::tuple<X...>& x) {
-    return std::apply([](const X&... e) {
-      return kept_parts<std::tuple<untraced_part<X>...>, kept_t<X>...>{{detail::keep(e)...}};
-    }, x);
+    return apply_to(x,
+        [](const X&... e) { return kept_parts<std::tuple<untraced_part<X>...>, kept_t<X>...>{{detail::keep(e)...}}; });
   }
 };
 template <class X, class Y>

@@ -13,6 +13,11 @@
 
 namespace aethergraph::detail {
 
+template <class T>
+void destroy_value_of(void* p) noexcept {
+  std::destroy_at(static_cast<T*>(p));
+}
+
 /// The part of entry_ops that is about a value of type T, as kept: `regular<R>` of a result R.
 template <class T>
 constexpr entry_ops ops_of_value(entry_kind kind) {
@@ -23,38 +28,44 @@ constexpr entry_ops ops_of_value(entry_kind kind) {
   o.is_void = std::same_as<T, std::monostate>;
   o.size = o.is_void ? 0 : static_cast<std::uint32_t>(sizeof(T));
   o.alignment = static_cast<std::uint32_t>(alignof(T));
-  if constexpr (!is_bytes<T>) o.destroy_value = [](void* p) noexcept { std::destroy_at(static_cast<T*>(p)); };
+  if constexpr (!is_bytes<T>) o.destroy_value = &destroy_value_of<T>;
   o.type = &typeid(T);
   return o;
 }
 template <class T>
 inline constexpr entry_ops input_ops = ops_of_value<T>(entry_kind::input);
 
+// Functions and not lambdas, here and in what else there is for each tool: of a lambda a compiler makes three.
+template <class Record>
+struct record_functions {
+  static const Record& of(const void* p) noexcept { return *static_cast<const Record*>(p); }
+
+  static void visit(const void* p, ref_visitor& v) { of(p).visit(v); }
+  static void* clone(std::pmr::memory_resource& arena, const void* p, const translation& t) {
+    void* const memory = arena.allocate(sizeof(Record), alignof(Record));
+    return ::new (memory) Record(of(p).translated(t));
+  }
+  static void call(graph_executor& ex, std::uint32_t e, const void* p) { of(p).make_value(ex, e); }
+  static bool start(graph_executor& ex, std::uint32_t e, const void* p) noexcept {
+    if constexpr (std::is_void_v<decltype(of(p).start(ex, e))>) {
+      of(p).start(ex, e);
+      return false;
+    } else {
+      return of(p).start(ex, e);
+    }
+  }
+};
+
 /// Adds the part that is about a record.
 template <class Record>
 constexpr entry_ops with_record(entry_ops o) {
-  o.visit = [](const void* p, ref_visitor& v) { static_cast<const Record*>(p)->visit(v); };
-  o.clone = [](std::pmr::memory_resource& arena, const void* p, const translation& t) -> void* {
-    void* const memory = arena.allocate(sizeof(Record), alignof(Record));
-    return ::new (memory) Record(static_cast<const Record*>(p)->translated(t));
-  };
-  if constexpr (!std::is_trivially_destructible_v<Record>)
-    o.destroy_record = [](void* p) noexcept { std::destroy_at(static_cast<Record*>(p)); };
+  using functions = record_functions<Record>;
+  o.visit = &functions::visit;
+  o.clone = &functions::clone;
+  if constexpr (!std::is_trivially_destructible_v<Record>) o.destroy_record = &destroy_value_of<Record>;
   if constexpr (requires { Record::is_direct_body; }) o.is_direct_body = Record::is_direct_body;
-  if constexpr (requires { requires Record::is_direct; })
-    o.call = [](graph_executor& ex, std::uint32_t e, const void* p) {
-      static_cast<const Record*>(p)->make_value(ex, e);
-    };
-  if constexpr (requires { &Record::start; })
-    o.start = [](graph_executor& ex, std::uint32_t e, const void* p) noexcept {
-      const Record& record = *static_cast<const Record*>(p);
-      if constexpr (std::is_void_v<decltype(record.start(ex, e))>) {
-        record.start(ex, e);
-        return false;
-      } else {
-        return record.start(ex, e);
-      }
-    };
+  if constexpr (requires { requires Record::is_direct; }) o.call = &functions::call;
+  if constexpr (requires { &Record::start; }) o.start = &functions::start;
   return o;
 }
 
@@ -166,14 +177,15 @@ template <class A>
 struct operation_frame final : in_flight {
   template <class Make>
   operation_frame(graph_executor& ex, std::uint32_t e, Make make) : in_flight(ex, e), awaited(make()) {
-    on_done = [](receiver& r) noexcept {
-      auto& self = static_cast<operation_frame&>(r);
-      graph_executor& owner = self.executor;
-      self.end();
-      owner.wake();
-    };
+    on_done = &end_and_go_on;
   }
   void end() noexcept { end_frame<typename A::value_type>(*this, op); }
+  static void end_and_go_on(receiver& r) noexcept {
+    auto& self = static_cast<operation_frame&>(r);
+    graph_executor& owner = self.executor;
+    self.end();
+    owner.wake();
+  }
 
   A awaited;
   operation<A> op{awaited};

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "aethergraph/detail/apply.hpp"
 #include "aethergraph/detail/call_record.hpp"
 #include "aethergraph/detail/run_operation.hpp"
 #include "aethergraph/graph_fn.hpp"
@@ -26,21 +27,21 @@ struct run_record<R(Args...), F, Kept...> {
   std::tuple<Kept...> arguments;
 
   void visit(ref_visitor& v) const {
-    std::apply([&](const Kept&... k) {
+    apply_to(arguments, [&](const Kept&... k) {
       std::uint32_t parameter = 0;
       (visit_argument(k, v, parameter++), ...);
-    }, arguments);
+    });
   }
   run_record translated(const translation& t) const {
-    return std::apply([&](const Kept&... k) { return run_record{definition, {k.translated(t)...}}; }, arguments);
+    return apply_to(arguments, [&](const Kept&... k) { return run_record{definition, {k.translated(t)...}}; });
   }
 
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
     operation_frame<invocation_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<invocation_type>>(e, [&] {
-        return std::apply(
-            [&](const Kept&... k) { return invocation_type(definition, take_as<Args>(k, ex)...); }, arguments);
+        return apply_to(
+            arguments, [&](const Kept&... k) { return invocation_type(definition, take_as<Args>(k, ex)...); });
       });
     } catch (...) {
       ex.node_starts(e);
@@ -73,9 +74,9 @@ template <class R, class F, class... Args>
 traced_value record_run(
     trace& t, const std::shared_ptr<const agent_definition<F>>& d, const std::tuple<Args...>& arguments) {
   if constexpr ((is_copyable<Args> && ...)) {
-    return t.value(t.add(d->info, std::apply([&](const Args&... a) {
+    return t.value(t.add(d->info, apply_to(arguments, [&](const Args&... a) {
       return run_record<R(Args...), F, kept_literal<Args>...>{d, {kept_literal<Args>{a}...}};
-    }, arguments)));
+    })));
   } else {
     refuse_literal(d->info->name);
   }
