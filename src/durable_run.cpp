@@ -107,10 +107,7 @@ durable_run::~durable_run() {
   wait_for_commit(false);
 }
 
-bool durable_run::has_ended_before() const noexcept {
-  const run_status s = info().status;
-  return s != run_status::running && s != run_status::parked;
-}
+bool durable_run::has_ended_before() const noexcept { return has_ended(info().status); }
 
 void durable_run::check_same(const run_claim& claim) const {
   const auto check = [&](std::string_view what, const std::string& recorded, const std::string& now) {

@@ -264,10 +264,10 @@ class view_of_stored {
 
   node_state state_of(const stored_node& n) const {
     if (n.end) return n.end->state;
-    const bool has_ended = info_.status != run_status::running && info_.status != run_status::parked;
+    const bool is_over = has_ended(info_.status);
     if (n.has_children) {
       if (info_.status == run_status::done || n.was_followed) return node_state::done;
-      return has_ended ? node_state::cancelled : node_state::running;
+      return is_over ? node_state::cancelled : node_state::running;
     }
     return has_ended ? node_state::skipped : node_state::waiting;
   }

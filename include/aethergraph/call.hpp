@@ -238,8 +238,8 @@ class operation<call<R(Args...), F>> : public call_state, public resulting<R> {
   raw invoke(bool keeps_arguments) {
     if constexpr ((is_copyable<Args> && ...))
       if (keeps_arguments) [[unlikely]]
-        return apply_to(call_.arguments_, [this](const Args&... a) -> raw { return invoke_with(Args(a)...); });
-    return apply_to(call_.arguments_, [this](Args&... a) -> raw { return invoke_with(std::move(a)...); });
+        return detail::apply_to(call_.arguments_, [this](const Args&... a) -> raw { return invoke_with(Args(a)...); });
+    return detail::apply_to(call_.arguments_, [this](Args&... a) -> raw { return invoke_with(std::move(a)...); });
   }
   raw invoke_with(Args&&... a) {
     if constexpr (traits::wants_context) return (*call_.callable_)(context_, std::move(a)...);

@@ -107,11 +107,11 @@ class operation<gather_pack<Mode, A...>> : public gather_scope<Mode> {
   using result_type = std::tuple<gathered_t<Mode, child_t<A>>...>;
 
   explicit operation(gather_pack<Mode, A...>& g)
-      : children_(apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
+      : children_(detail::apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
 
   bool start(environment& e, receiver& r) noexcept {
     this->open(e, r, sizeof...(A));
-    apply_to(children_, [this](child_t<A>&... c) {
+    detail::apply_to(children_, [this](child_t<A>&... c) {
       std::size_t index = 0;
       (this->start_child(c, index++), ...);
     });
@@ -119,7 +119,7 @@ class operation<gather_pack<Mode, A...>> : public gather_scope<Mode> {
   }
   result_type take() {
     if (this->error()) std::rethrow_exception(this->error());
-    return apply_to(children_, [](child_t<A>&... c) { return result_type{take_gathered<Mode>(c)...}; });
+    return detail::apply_to(children_, [](child_t<A>&... c) { return result_type{take_gathered<Mode>(c)...}; });
   }
 
  private:

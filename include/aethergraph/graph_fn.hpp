@@ -103,7 +103,7 @@ class entry<invocation<R(Args...), F>> : public body_operation, public resulting
                 ? "this invocation was made while a graph was traced, so it is a node of that graph and cannot be run"
                 : "this invocation was run before; an invocation can be run once");
       context_.surroundings_ = run_;
-      task<R> t = apply_to(invocation_.arguments_, [this](Args&... a) -> task<R> {
+      task<R> t = detail::apply_to(invocation_.arguments_, [this](Args&... a) -> task<R> {
         const F& body = invocation_.definition_->body;
         if constexpr (callable_traits<F>::wants_context) return body(context_, std::move(a)...);
         else return body(std::move(a)...);

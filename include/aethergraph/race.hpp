@@ -109,11 +109,11 @@ class operation<race_awaitable<A...>> : public race_scope {
   using result_type = std::variant<regular<await_result_t<A>>...>;
 
   explicit operation(race_awaitable<A...>& g)
-      : children_(apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
+      : children_(detail::apply_to(g.awaited_, [](A&... a) { return std::tuple<child_t<A>...>(std::move(a)...); })) {}
 
   bool start(environment& e, receiver& r) noexcept {
     this->open(e, r);
-    apply_to(children_, [this](child_t<A>&... c) {
+    detail::apply_to(children_, [this](child_t<A>&... c) {
       std::size_t index = 0;
       (this->start_child(c, index++), ...);
     });

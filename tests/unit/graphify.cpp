@@ -727,3 +727,70 @@ TEST_CASE("graphs are traced by several threads at once") {
   for (std::thread& t : threads) t.join();
   CHECK(wrong == 0);
 }
+
+// --- types of users' that are peculiar
+
+namespace peculiar {
+
+struct argument {
+  int x = 0;
+};
+/// What the library calls itself by this name is not looked for here.
+template <class P, class F>
+int apply_to(std::tuple<P>&, F&&) {
+  return 42;
+}
+template <class... T, class F>
+void apply_to(const std::tuple<T...>&, F&&) {}
+
+/// Trivially copyable, and yet not to be copied.
+struct moved_body {
+  moved_body() = default;
+  moved_body(moved_body&&) = default;
+  ag::node<int> operator()(ag::node<int> x) const;
+};
+/// Its address is its own affair.
+struct hidden_body {
+  int more = 1;
+  void operator&() const = delete;
+  ag::node<int> operator()(ag::node<int> x) const;
+};
+/// Not to be made by `new`.
+struct placed {
+  int x = 0;
+  static void* operator new(std::size_t) = delete;
+};
+
+const ag::tool increment{"increment", [](int x) { return x + 1; }};
+ag::node<int> moved_body::operator()(ag::node<int> x) const { return increment(x); }
+ag::node<int> hidden_body::operator()(ag::node<int> x) const { return increment(x); }
+
+}  // namespace peculiar
+
+TEST_CASE("arguments may come with functions that have a name of the library's") {
+  const ag::tool read{"read", [](peculiar::argument a) { return a.x; }};
+  const ag::tool read_later{"read_later", [](peculiar::argument a) -> ag::task<int> { co_return a.x; }};
+  const ag::graph_fn agent{"agent", [&](peculiar::argument a) -> ag::task<int> {
+    const int now = co_await read(a);
+    const auto [later, again] = co_await ag::gather(read_later(a), read(peculiar::argument{30}));
+    co_return now + later + again;
+  }};
+  CHECK(ag::run(agent(peculiar::argument{1})) == 32);
+  const ag::graphify traced{
+      "g", [&](ag::node<peculiar::argument> a) { return std::tuple{read(a), read_later(peculiar::argument{5})}; }};
+  CHECK(ag::run(traced.build()(peculiar::argument{1})) == std::tuple{1, 5});
+}
+
+TEST_CASE("the body of a graph may be moved only, or hide its address") {
+  ag::graphify moved{"moved", peculiar::moved_body()};
+  CHECK(ag::run(moved.build()(1)) == 2);
+  ag::graphify hidden{"hidden", peculiar::hidden_body()};
+  hidden = ag::graphify{"hidden", peculiar::hidden_body()};
+  CHECK(ag::run(hidden.build()(1)) == 2);
+}
+
+TEST_CASE("a result of a graph may be of a type that `new` does not make") {
+  const ag::tool make{"make", [](int x) { return peculiar::placed{x}; }};
+  const ag::graphify traced{"g", [&](ag::node<int> x) { return make(x); }};
+  CHECK(ag::run(traced.build()(3)).x == 3);
+}

@@ -12,7 +12,8 @@ constexpr decltype(auto) apply_to(Tuple& t, Fn& fn, std::index_sequence<I...>) {
   return fn(std::get<I>(t)...);
 }
 
-/// In two functions where std::apply takes four, for each callable: every tool has several.
+/// In two functions where std::apply takes four, for each callable: every tool has several. To be called as
+/// `detail::apply_to`, since elements may bring an `apply_to` of their own.
 template <class... T, class Fn>
 constexpr decltype(auto) apply_to(std::tuple<T...>& t, Fn&& fn) {
   return detail::apply_to(t, fn, std::index_sequence_for<T...>{});

@@ -77,13 +77,13 @@ struct call_record<R(Args...), F, Kept...> {
   std::tuple<Kept...> arguments;
 
   void visit(ref_visitor& v) const {
-    apply_to(arguments, [&](const Kept&... k) {
+    detail::apply_to(arguments, [&](const Kept&... k) {
       std::uint32_t parameter = 0;
       (visit_argument(k, v, parameter++), ...);
     });
   }
   call_record translated(const translation& t) const {
-    return apply_to(arguments, [&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; });
+    return detail::apply_to(arguments, [&](const Kept&... k) { return call_record{callable, {k.translated(t)...}}; });
   }
 
   /// What the executor does not call right there.
@@ -106,7 +106,7 @@ struct call_record<R(Args...), F, Kept...> {
     operation_frame<call_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<call_type>>(e, [&] {
-        return apply_to(arguments,
+        return detail::apply_to(arguments,
             [&](const Kept&... k) { return call_type(ex.entry_at(e).tool, callable, take_as<Args>(k, ex)...); });
       });
     } catch (...) {
@@ -132,7 +132,7 @@ struct call_record<R(Args...), F, Kept...> {
   }
   template <class... Parameter>
   static raw invoke(const F& f, const std::tuple<Kept...>& arguments, graph_executor& ex, list<Parameter...>) {
-    return apply_to(arguments, [&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); });
+    return detail::apply_to(arguments, [&](const Kept&... k) -> raw { return f(argument<Args, Parameter>(k, ex)...); });
   }
 
   bool run_body(graph_executor& ex, std::uint32_t e) const noexcept {
@@ -211,7 +211,7 @@ traced_value record_call(
     trace& t, const tool_info& tool, const kept_callable<F>& callable, const std::tuple<Args...>& arguments) {
   if (!tool.problem.empty()) throw option_error(tool.problem);
   if constexpr ((is_copyable<Args> && ...)) {
-    return t.value(t.add(&tool, apply_to(arguments, [&](const Args&... a) {
+    return t.value(t.add(&tool, detail::apply_to(arguments, [&](const Args&... a) {
       return call_record<R(Args...), F, kept_literal<Args>...>{callable, {kept_literal<Args>{a}...}};
     })));
   } else {

@@ -56,7 +56,7 @@ template <class... T>
     if (json.size() > 1) json += ',';
     json += ops ? ops->encode(value) : "null";
   };
-  apply_to(arguments, [&](const T&... a) { (add(find_codec_ops<compared<T>>(), &a), ...); });
+  detail::apply_to(arguments, [&](const T&... a) { (add(find_codec_ops<compared<T>>(), &a), ...); });
   json += ']';
   return json;
 }

@@ -48,7 +48,7 @@ void for_each_leaf(const Kept& k, Fn&& fn) {
   } else if constexpr (requires { k.all.begin(); }) {
     for (const auto& e : k.all) for_each_leaf(e, fn);
   } else {
-    apply_to(k.all, [&](const auto&... e) { (for_each_leaf(e, fn), ...); });
+    detail::apply_to(k.all, [&](const auto&... e) { (for_each_leaf(e, fn), ...); });
   }
 }
 
@@ -85,9 +85,9 @@ std::shared_ptr<const graph_definition<R>> make_definition(trace& t, std::option
       using T = typename std::remove_cvref_t<decltype(k)>::type;
       partial_output o{typeid(T), nullptr};
       if constexpr (requires { k.ref; }) {
-        if (ex.has_value(k.ref)) o.value.reset(new T(k.take(ex)));
+        if (ex.has_value(k.ref)) o.value = std::make_shared<T>(k.take(ex));
       } else {
-        o.value.reset(new T(k.value));
+        o.value = std::make_shared<T>(k.value);
       }
       out.push_back(std::move(o));
     });

@@ -158,18 +158,18 @@ struct kept_parts {
 
   template <class Fn>
   void visit(Fn&& fn) const {
-    apply_to(all, [&](const Element&... e) { (e.visit(fn), ...); });
+    detail::apply_to(all, [&](const Element&... e) { (e.visit(fn), ...); });
   }
   kept_parts translated(const translation& t) const {
-    return apply_to(all, [&](const Element&... e) { return kept_parts{{e.translated(t)...}}; });
+    return detail::apply_to(all, [&](const Element&... e) { return kept_parts{{e.translated(t)...}}; });
   }
   template <class Fn>
   void for_each(Fn&& fn) const {
-    apply_to(all, [&](const Element&... e) { (fn(e), ...); });
+    detail::apply_to(all, [&](const Element&... e) { (fn(e), ...); });
   }
   template <class Values>
   T take(Values& v) const {
-    return apply_to(all, [&](const Element&... e) { return T{e.take(v)...}; });
+    return detail::apply_to(all, [&](const Element&... e) { return T{e.take(v)...}; });
   }
 };
 
@@ -230,7 +230,7 @@ template <class... X>
   requires(mentions_node<X> || ...)
 struct keeper<std::tuple<X...>> {
   static auto keep(const std::tuple<X...>& x) {
-    return apply_to(x,
+    return detail::apply_to(x,
         [](const X&... e) { return kept_parts<std::tuple<untraced_part<X>...>, kept_t<X>...>{{detail::keep(e)...}}; });
   }
 };

@@ -27,20 +27,20 @@ struct run_record<R(Args...), F, Kept...> {
   std::tuple<Kept...> arguments;
 
   void visit(ref_visitor& v) const {
-    apply_to(arguments, [&](const Kept&... k) {
+    detail::apply_to(arguments, [&](const Kept&... k) {
       std::uint32_t parameter = 0;
       (visit_argument(k, v, parameter++), ...);
     });
   }
   run_record translated(const translation& t) const {
-    return apply_to(arguments, [&](const Kept&... k) { return run_record{definition, {k.translated(t)...}}; });
+    return detail::apply_to(arguments, [&](const Kept&... k) { return run_record{definition, {k.translated(t)...}}; });
   }
 
   void start(graph_executor& ex, std::uint32_t e) const noexcept {
     operation_frame<invocation_type>* frame = nullptr;
     try {
       frame = &ex.add_frame<operation_frame<invocation_type>>(e, [&] {
-        return apply_to(
+        return detail::apply_to(
             arguments, [&](const Kept&... k) { return invocation_type(definition, take_as<Args>(k, ex)...); });
       });
     } catch (...) {
@@ -74,7 +74,7 @@ template <class R, class F, class... Args>
 traced_value record_run(
     trace& t, const std::shared_ptr<const agent_definition<F>>& d, const std::tuple<Args...>& arguments) {
   if constexpr ((is_copyable<Args> && ...)) {
-    return t.value(t.add(d->info, apply_to(arguments, [&](const Args&... a) {
+    return t.value(t.add(d->info, detail::apply_to(arguments, [&](const Args&... a) {
       return run_record<R(Args...), F, kept_literal<Args>...>{d, {kept_literal<Args>{a}...}};
     })));
   } else {

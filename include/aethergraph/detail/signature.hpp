@@ -124,6 +124,9 @@ constexpr void check_callable() {
   }
 }
 
+template <class F>
+inline constexpr bool is_copied_freely = std::is_trivially_copyable_v<F> && std::is_copy_constructible_v<F>;
+
 /// A callable that is cheap to copy is kept as it is; one that owns something is shared by a count. Copy-assignable in
 /// any case, which a lambda with captures is not.
 template <class F>
@@ -136,14 +139,13 @@ class kept_callable {
   std::shared_ptr<const F> f_;
 };
 template <class F>
-  requires(
-      (!std::is_empty_v<F> || std::is_final_v<F>) && std::is_trivially_copyable_v<F> && sizeof(F) <= 4 * sizeof(void*))
+  requires(is_copied_freely<F> && (!std::is_empty_v<F> || std::is_final_v<F>) && sizeof(F) <= 4 * sizeof(void*))
 class kept_callable<F> {
  public:
   explicit kept_callable(const F& f) noexcept : f_(f) {}
   kept_callable(const kept_callable&) noexcept = default;
   kept_callable& operator=(const kept_callable& o) noexcept {
-    std::construct_at(&f_, o.f_);
+    std::construct_at(std::addressof(f_), o.f_);
     return *this;
   }
   const F& operator*() const noexcept { return f_; }
@@ -152,7 +154,7 @@ class kept_callable<F> {
   F f_;
 };
 template <class F>
-  requires(std::is_empty_v<F> && !std::is_final_v<F> && std::is_trivially_copyable_v<F>)
+  requires(is_copied_freely<F> && std::is_empty_v<F> && !std::is_final_v<F>)
 class kept_callable<F> : F {
  public:
   explicit kept_callable(const F& f) noexcept : F(f) {}
