@@ -269,7 +269,7 @@ class view_of_stored {
       if (info_.status == run_status::done || n.was_followed) return node_state::done;
       return is_over ? node_state::cancelled : node_state::running;
     }
-    return has_ended ? node_state::skipped : node_state::waiting;
+    return is_over ? node_state::skipped : node_state::waiting;
   }
 
   /// "clean#2" of "clean#2/load#1".
