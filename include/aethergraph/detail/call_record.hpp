@@ -34,6 +34,7 @@ struct body_frame final : in_flight, call_state, resulting<R> {
 
   /// True: it has ended.
   bool start(promise_value<R>& p) noexcept {
+    // Each time: kinds of frames are told apart by a function, and a linker may make one of two that are equal.
     on_body_end = &body_ended;
     on_done = &end_and_go_on;
     number = executor.number_of(entry);
