@@ -56,12 +56,7 @@ class run_strand::turn {
   run_strand* strand_;
 };
 
-run_strand::~run_strand() {
-  while (ready_) {  // what was refused a turn
-    strand_item& i = pop_ready();
-    i.drop(i);
-  }
-}
+run_strand::~run_strand() { drop_ready(); }  // what was refused a turn
 
 run_strand::run_strand(boost::asio::any_io_executor inner)
     : inner_(std::move(inner)), inner_io_(inner_.target<boost::asio::io_context::executor_type>()) {
@@ -186,11 +181,15 @@ void run_strand::run_waiting() {
 void run_strand::drop_waiting() noexcept {
   do {
     take_waiting();
-    while (ready_) {
-      strand_item& i = pop_ready();
-      i.drop(i);
-    }
+    drop_ready();
   } while (!leave());
+}
+
+void run_strand::drop_ready() noexcept {
+  while (ready_) {
+    strand_item& i = pop_ready();
+    i.drop(i);
+  }
 }
 
 }  // namespace aethergraph::detail

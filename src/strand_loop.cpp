@@ -133,6 +133,13 @@ class strand_executor {
   [[nodiscard]] strand_executor<Kept, false> require(execution::blocking_t::possibly_t) const noexcept {
     return strand_executor<Kept, false>(kept_);
   }
+  // Without this Asio takes it that nothing is ever tracked, and never asks for the second of those below.
+  [[nodiscard]] execution::outstanding_work_t query(execution::outstanding_work_t) const noexcept
+    requires requires(const Kept& k) { k.tracks_work(); }
+  {
+    if (kept_.tracks_work()) return execution::outstanding_work.tracked;
+    return execution::outstanding_work.untracked;
+  }
   [[nodiscard]] strand_executor prefer(execution::outstanding_work_t::tracked_t) const
     requires requires(Kept& k) { k.track_work(); }
   {
@@ -182,6 +189,7 @@ class kept_strand {
         boost::asio::prefer(strand_->inner(), execution::outstanding_work.tracked));
   }
   void forget_work() noexcept { work_.reset(); }
+  [[nodiscard]] bool tracks_work() const noexcept { return work_ != nullptr; }
 
  private:
   run_strand* strand_;

@@ -401,8 +401,6 @@ TEST_CASE("a chain of a hundred thousand nodes needs no deep stack") {
   CHECK(ag::run(graph(0)) == 100'000);
 }
 
-// --- failures
-
 // --- coroutines that follow each other without a pause: they have one frame, one after the other
 
 namespace {
@@ -494,6 +492,8 @@ TEST_CASE("a result that cannot be moved to its place is a failure of its node, 
   CHECK(message(r.error()) == "graph 'g' failed: make#3: broke");
   CHECK(r.failures().size() == 1);
 }
+
+// --- failures
 
 TEST_CASE("a graph_error names the graph, the node and what it threw") {
   const auto graph = built([] { return work(fails(0).id("bad")); });

@@ -76,6 +76,15 @@ struct moody {
   bool operator==(const moody&) const noexcept = default;
 };
 
+/// A strand on such an executor.
+struct moody_strand {
+  explicit moody_strand(behaviour b) : now(b) {}
+  asio::io_context io;
+  behaviour now;
+  const std::function<behaviour()> mood = [this] { return now; };
+  const strand s{moody{&io, &mood}};
+};
+
 /// Does something when it goes without having been called.
 class on_drop {
  public:
@@ -290,10 +299,8 @@ TEST_CASE("a function may hold the last reference to its strand") {
 }
 
 TEST_CASE("a function that the executor refuses has never been there, and the strand works again") {
-  asio::io_context io;
-  behaviour now = behaviour::refuses;
-  const std::function<behaviour()> mood = [&now] { return now; };
-  const strand s(moody{&io, &mood});
+  moody_strand on(behaviour::refuses);
+  auto& [io, now, mood, s] = on;
   const auto witness = std::make_shared<int>(0);
   std::vector<int> order;
   CHECK_THROWS_AS(s->post([witness, &order] { order.push_back(1); }), std::bad_alloc);
@@ -350,10 +357,8 @@ TEST_CASE("what is never asked for again goes with its strand") {
 }
 
 TEST_CASE("what the executor drops without a word goes, and the strand works again") {
-  asio::io_context io;
-  behaviour now = behaviour::drops;
-  const std::function<behaviour()> mood = [&now] { return now; };
-  const strand s(moody{&io, &mood});
+  moody_strand on(behaviour::drops);
+  auto& [io, now, mood, s] = on;
   const auto witness = std::make_shared<int>(0);
   s->post([witness] { FAIL("it was dropped"); });
   s->dispatch([witness] { FAIL("it was dropped"); });
@@ -366,10 +371,8 @@ TEST_CASE("what the executor drops without a word goes, and the strand works aga
 }
 
 TEST_CASE("an executor may run a function right where it is brought, and let its exception out") {
-  asio::io_context io;
-  behaviour now = behaviour::runs_it_right_there;
-  const std::function<behaviour()> mood = [&now] { return now; };
-  const strand s(moody{&io, &mood});
+  moody_strand on(behaviour::runs_it_right_there);
+  auto& [io, now, mood, s] = on;
   int ran = 0;
   s->dispatch([&] { ++ran; });
   CHECK(ran == 1);
@@ -435,13 +438,17 @@ TEST_CASE("work that is tracked on the executor of a run keeps the context runni
   const asio::any_io_executor ex = executor_of_a_run(io);
   asio::any_io_executor busy = asio::prefer(ex, asio::execution::outstanding_work.tracked);
   CHECK(busy == ex);
-  const asio::any_io_executor as_busy = busy;
+  asio::any_io_executor as_busy = busy;
   CHECK(io.poll() == 0);
   CHECK_FALSE(io.stopped());
   busy = asio::prefer(busy, asio::execution::outstanding_work.untracked);
   CHECK(busy == ex);
   CHECK(io.poll() == 0);
   CHECK_FALSE(io.stopped());
+  as_busy = busy;
+  CHECK(io.poll() == 0);
+  CHECK(io.stopped());
+  io.restart();
   SECTION("also by a coroutine that waits for another thread") {
     bool went_on = false;
     asio::thread_pool pool(1);

@@ -249,7 +249,8 @@ class graph_executor : public declared_nodes, ready_item {
   [[nodiscard]] void* part_of(void* whole, std::uint32_t part) const noexcept;
   void pump() noexcept;
   void run_ready() noexcept;
-  /// Makes a direct call, which has a slot, and then those that come next, as long as they are of the same kind.
+  /// Makes a direct call, which has a slot, and then those that come next, as long as they are of the same kind: plain
+  /// functions, or coroutines.
   void call_and_go_on(std::uint32_t e) noexcept;
   void run_body_and_go_on(std::uint32_t e) noexcept;
   template <class Call>

@@ -143,6 +143,7 @@ class run_strand {
   void run_waiting();
   void end_turn() noexcept;
   void drop_waiting() noexcept;
+  void drop_ready() noexcept;
   void take_waiting() noexcept;
   [[nodiscard]] strand_item& pop_ready() noexcept;
   [[nodiscard]] bool leave() noexcept;
